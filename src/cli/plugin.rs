@@ -24,13 +24,13 @@ pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
 /// The commands in help texts as a user of the plugin types them.
 fn renamed(mut command: Command) -> Command {
     let texts = [
-        command.get_about().map(ToString::to_string),
-        command.get_long_about().map(ToString::to_string),
-        command.get_after_help().map(ToString::to_string),
-        command.get_after_long_help().map(ToString::to_string),
+        command.get_about(),
+        command.get_long_about(),
+        command.get_after_help(),
+        command.get_after_long_help(),
     ];
     let [about, long_about, after_help, after_long_help] =
-        texts.map(|text| text.map(|text| as_plugin(&text).into_owned()));
+        texts.map(|text| text.map(|text| as_plugin(&text.ansi().to_string()).into_owned()));
     if let Some(text) = about {
         command = command.about(text);
     }

@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, args: &Version) -> Result<Code> {
     let client_version = Client { build: OWN, agent_protocol: PROTOCOL };
     let mut versions = Versions { client_version, server_version: None, webhooks: Vec::new() };
     if !args.client {
-        match runtime::run("", observe(global)) {
+        match runtime::run_interruptible("", observe(global)) {
             Ok((server, webhooks)) => {
                 versions.server_version = Some(server);
                 versions.webhooks = webhooks;

@@ -32,9 +32,12 @@ pub(crate) fn as_plugin(text: &str) -> Cow<'_, str> {
     for part in parts {
         // In backquotes, and at the beginning of a line of examples: elsewhere it is the name.
         let before = out.rsplit('\n').next().unwrap_or_default();
+        let is_example = before.starts_with("  ");
         let is_command = before.ends_with(['`', '$'])
             || before.ends_with("$ ")
-            || (before.starts_with("  ") && before.trim().is_empty());
+            || (is_example
+                && (before.trim().is_empty()
+                    || ["| ", "; ", "<("].iter().any(|end| before.ends_with(end))));
         out.push_str(if is_command { "kubectl diyadm " } else { COMMAND });
         out.push_str(part);
     }
@@ -201,6 +204,7 @@ mod tests {
             ("Run `diyadm check`.", "Run `kubectl diyadm check`."),
             ("a\n  diyadm empty web\n", "a\n  kubectl diyadm empty web\n"),
             ("$ diyadm plan", "$ kubectl diyadm plan"),
+            ("  x | diyadm mutate -f -", "  x | kubectl diyadm mutate -f -"),
             ("diyadm is here; see diyadm 0.1.0", "diyadm is here; see diyadm 0.1.0"),
             ("`kubectl diyadm check`", "`kubectl diyadm check`"),
         ] {

@@ -89,7 +89,7 @@ fn without_opt_out(object: &mut Value) {
 }
 
 fn objects(text: &str) -> Vec<Value> {
-    let documents = diyadm::yaml::read("-", text).unwrap();
+    let documents = diyadm::yaml::parse_documents("-", text).unwrap();
     diyadm::yaml::objects(documents).into_iter().map(|document| document.value).collect()
 }
 

@@ -45,7 +45,7 @@ pub(crate) use self::{
     command::run,
     kubelet::Taint,
     namespaces::possible as node_possible,
-    node::load_into as load,
+    node::{ctr, load_into as load},
     version::Version,
 };
 

@@ -1,112 +1,204 @@
-//! `cargo xtask dist`: what is given to people, in target/dist. The program, which carries the static
-//! agents that it brings into containers, and these by themselves, `diyadm-agent-ARCH`.
+//! `cargo xtask dist`: everything that a release has, in target/dist. `--check` makes the same of the
+//! program that the tests run, in target/dist-check, and tries each file with the programs that
+//! users have.
 //!
-//! The agent of this machine's processor is the very program that the images have. The other is
-//! built where Rust and gcc can, and left out where they cannot.
+//! The same sources give the same bytes: times are the commit's or `SOURCE_DATE_EPOCH`, owners are
+//! root, entries are sorted. What this machine cannot build is left out and named.
+
+mod catalogs;
+mod check;
+mod contents;
+mod cross;
+mod debian;
+mod platform;
+mod release;
+mod sbom;
+mod tarball;
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use self::check::Tally;
+use self::{
+    contents::Contents,
+    platform::{PLATFORMS, Platform, Source},
+    release::Release,
+};
 use crate::{
+    cluster::{self, Cluster},
     image::{self, Profile},
-    interrupt, paths, process,
+    interrupt, paths,
 };
 
-/// Processors of agents, as Rust names them.
-const ALL: [&str; 2] = ["x86_64", "aarch64"];
+/// The images of the Dockerfile that a release has, with what they contain.
+const IMAGES: [(&str, &str, &str); 3] = [
+    ("webhook", "Admission webhook that empties workloads", "Apache-2.0"),
+    ("empty-container", "Idle container with a shell", "Apache-2.0 AND GPL-2.0-only"),
+    ("agent", "Agent for `--idle agent`", "Apache-2.0"),
+];
+const USAGE: &str = "`cargo xtask dist` takes --programs FOLDER, --url URL and --check";
 
-pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    if !args.is_empty() {
-        bail!("`cargo xtask dist` takes no word");
-    }
-    interrupt::watch()?;
-    let target = Profile::Dist.target()?;
-    let dist = paths::target().join("dist");
-    fs::create_dir_all(&dist)?;
-    for arch in ALL {
-        let agent = dist.join(format!("diyadm-agent-{arch}"));
-        if arch == env::consts::ARCH {
-            put(&image::program("agent", Profile::Dist)?, &agent)?;
-        } else if let Some(missing) = missing(arch) {
-            eprintln!("xtask: no agent for {arch}: {missing}");
-            // One of a build before would go into the program.
-            let _ = fs::remove_file(&agent);
-        } else {
-            put(&cross(arch, &target)?, &agent)?;
+/// The command line.
+#[derive(Clone, Debug, Default)]
+struct Options {
+    /// `--programs`: a folder with programs that were built on other machines.
+    programs: Option<PathBuf>,
+    /// `--url`: where the files of this release will be, for krew and Homebrew.
+    url: Option<String>,
+    check: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(flag) = args.next() {
+            let mut value =
+                || args.next().cloned().with_context(|| format!("{flag} takes a value"));
+            match flag.as_str() {
+                "--programs" => options.programs = Some(value()?.into()),
+                "--url" => options.url = Some(value()?.trim_end_matches('/').to_owned()),
+                "--check" => options.check = true,
+                _ => bail!(USAGE),
+            }
         }
+        Ok(options)
     }
-    let mut cargo = cargo();
-    cargo.args([
-        "build",
-        "--locked",
-        "--profile",
-        "dist",
-        "--package",
-        "diyadm",
-        "--bin",
-        "diyadm",
-    ]);
-    cargo.env("CARGO_TARGET_DIR", &target).env("DIYADM_AGENTS", &dist);
-    process::aloud("the program", &mut cargo)?;
-    put(&target.join("dist/diyadm"), &dist.join("diyadm"))?;
+}
+
+/// Runs `cargo xtask dist`.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let options = Options::parse(args)?;
+    interrupt::watch()?;
+    if options.check {
+        return Ok(if check_alone()?.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let folder = paths::target().join("dist");
+    let url = options.url.as_deref();
+    make(&folder, &Release::of(Profile::Dist, url)?, options.programs.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn cargo() -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(paths::root());
-    cargo
+/// [`check`] with a node of its own, where this machine can have one.
+fn check_alone() -> Result<Tally> {
+    if let Err(reason) = cluster::node_possible() {
+        eprintln!("xtask: without a node: {reason:#}");
+        return self::check(None);
+    }
+    // Compiled before the node is there.
+    image::program("webhook", Profile::Dev)?;
+    let folder = paths::target().join("dist-check-node");
+    let kind = cluster::Kind::Node(cluster::Taint::None);
+    let node = Cluster::start(&folder, kind, cluster::Life::Held)?;
+    self::check(Some(node.folder()))
 }
 
-fn put(from: &Path, to: &Path) -> Result<()> {
-    // One that runs cannot be written over.
-    let fresh = to.with_extension("new");
-    fs::copy(from, &fresh).with_context(|| from.display().to_string())?;
-    fs::rename(&fresh, to)?;
-    println!("{}", to.display());
+/// Makes a release of the program that the tests run, and tries it. `cluster` is the folder of a
+/// running cluster with a node.
+pub(crate) fn check(cluster: Option<&Path>) -> Result<Tally> {
+    let folder = paths::target().join("dist-check");
+    // Nothing is fetched from there: the files are tried where they lie.
+    let release = Release::of(Profile::Dev, Some("https://releases.diyadm.test/v0"))?;
+    make(&folder, &release, None)?;
+    let again = folder.with_file_name("dist-check-again");
+    make(&again, &release, None)?;
+    let tally = check::all(&folder, &again, &release, cluster);
+    fs::remove_dir_all(again)?;
+    tally
+}
+
+/// Makes all files of a release in `folder`, which is emptied first.
+fn make(folder: &Path, release: &Release, programs: Option<&Path>) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    let own = Platform::own()?;
+    let agents = agents(folder, release.profile)?;
+    let agents = agents.then_some(folder);
+    let source = Source { given: programs, profile: release.profile, agents };
+    let native = platform::program(own, &source)?.map_err(anyhow::Error::msg)?;
+    let contents = Contents::of(&native)?;
+
+    let mut archives = Vec::new();
+    for platform in PLATFORMS {
+        let program = if platform == own {
+            Ok(native.clone())
+        } else {
+            platform::program(platform, &source)?
+        };
+        let program = match program {
+            Ok(program) => program,
+            Err(reason) => {
+                left_out(&release.archive(platform), &reason);
+                continue;
+            }
+        };
+        let archive = contents.archive(platform, &program, release)?;
+        archives.push((platform, write(folder, &release.archive(platform), &archive)?));
+        if platform.os == "linux" {
+            let package = debian::package(platform, &contents, &program, release)?;
+            write(folder, &release.package(platform), &package)?;
+        }
+    }
+    write(folder, &release.sbom(), sbom::json(release)?.as_bytes())?;
+    match &release.url {
+        Some(_) => {
+            write(folder, "diyadm.yaml", catalogs::krew(release, &archives)?.as_bytes())?;
+            write(folder, "diyadm.rb", catalogs::homebrew(release, &archives).as_bytes())?;
+        }
+        None => left_out(
+            "diyadm.yaml (krew) and diyadm.rb (Homebrew)",
+            "they contain the URL of the archives. Give it: --url URL",
+        ),
+    }
+    for (name, title, licenses) in IMAGES {
+        let file = folder.join(release.image(name, own));
+        let labels = release.labels(name, title, licenses);
+        image::write(name, release.profile, labels, &file)?;
+        println!("{}", file.display());
+    }
+    write(folder, release::SUMS, release::sums(folder)?.as_bytes())?;
     Ok(())
 }
 
-/// What it takes to build for another processor, and is not here.
-fn missing(arch: &str) -> Option<String> {
-    let gcc = format!("{arch}-linux-gnu-gcc");
-    if Command::new(&gcc).arg("--version").output().is_err() {
-        return Some(format!(
-            "there is no {gcc} (Debian: gcc-{0}-linux-gnu and libc6-dev-{1}-cross)",
-            arch.replace('_', "-"),
-            if arch == "aarch64" { "arm64" } else { "amd64" }
-        ));
+/// Puts the agents of all processors into `folder`; whether there is one that is not of this
+/// machine.
+fn agents(folder: &Path, profile: Profile) -> Result<bool> {
+    let own = Platform::own()?;
+    let mut others = false;
+    for platform in PLATFORMS.into_iter().filter(|platform| platform.os == "linux") {
+        let arch = platform.rust_arch();
+        let name = format!("diyadm-agent-{arch}");
+        let agent = if platform == own {
+            image::program("agent", profile)?
+        } else if profile == Profile::Dev {
+            continue;
+        } else if let Some(missing) = cross::missing(arch) {
+            left_out(&name, &missing);
+            continue;
+        } else {
+            others = true;
+            cross::program("agent", Some(arch), None)?
+        };
+        fs::copy(&agent, folder.join(&name)).with_context(|| agent.display().to_string())?;
+        println!("{}", folder.join(&name).display());
     }
-    let libraries = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", &triple(arch)])
-        .output()
-        .ok()
-        .filter(|said| said.status.success())
-        .and_then(|said| String::from_utf8(said.stdout).ok());
-    let there = libraries.is_some_and(|folder| Path::new(folder.trim()).is_dir());
-    (!there).then(|| format!("type `rustup target add {}`", triple(arch)))
+    Ok(others)
 }
 
-fn triple(arch: &str) -> String {
-    format!("{arch}-unknown-linux-gnu")
+fn write(folder: &Path, name: &str, content: &[u8]) -> Result<String> {
+    let file = folder.join(name);
+    fs::write(&file, content).with_context(|| file.display().to_string())?;
+    println!("{}", file.display());
+    Ok(release::sha256(content))
 }
 
-/// The static agent for another processor, by the images' own recipe.
-fn cross(arch: &str, target: &Path) -> Result<PathBuf> {
-    let (triple, gcc) = (triple(arch), format!("{arch}-linux-gnu-gcc"));
-    let words = image::program_words("agent")?;
-    let (command, rest) = words.split_first().context("the Dockerfile gives cargo no word")?;
-    let mut cargo = cargo();
-    cargo.args([command, "--target", &triple]).args(rest);
-    cargo.env("CARGO_TARGET_DIR", target);
-    let name = triple.replace('-', "_");
-    cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &gcc);
-    cargo.env(format!("CC_{name}"), &gcc);
-    process::aloud(&format!("the agent for {arch}"), &mut cargo)?;
-    Ok(target.join(triple).join("agent/diyadm-agent"))
+fn left_out(what: &str, reason: &str) {
+    eprintln!("xtask: left out: {what}: {reason}");
 }

@@ -14,7 +14,7 @@ mod rootfs;
 use std::{
     fs::{self, File},
     io::BufWriter,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -79,6 +79,18 @@ pub(crate) fn archive(name: &str, profile: Profile) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Writes the archive of an image with these labels, for a release.
+pub(crate) fn write(
+    name: &str,
+    profile: Profile,
+    labels: Vec<(String, String)>,
+    path: &Path,
+) -> Result<()> {
+    let mut image = image(name, profile)?;
+    image.config.labels = labels;
+    diyadm_image::write(&[image], BufWriter::new(File::create(path)?))
+}
+
 /// Distinguishes an image from any other, without reading its files: their paths, lengths and
 /// times.
 fn stamp(image: &Image) -> Result<String> {
@@ -94,7 +106,7 @@ fn stamp(image: &Image) -> Result<String> {
 }
 
 /// Removes archives of an image that nobody used for a day.
-fn forget_old(name: &str, folder: &std::path::Path) -> Result<()> {
+fn forget_old(name: &str, folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let file = entry.file_name().to_string_lossy().into_owned();

@@ -37,7 +37,8 @@ cargo xtask bench large [--quick]              the largest reviews that the serv
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
 cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch
 cargo xtask bench dev [--quick]                the developer's loop on a node, against kubectl
-cargo xtask dist                               what is given to people, in target/dist";
+cargo xtask dist [--programs FOLDER] [--url URL]  the files of a release, in target/dist
+cargo xtask dist --check                       the same of the program for tests; tries each file";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

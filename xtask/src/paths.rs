@@ -1,8 +1,9 @@
-//! Where things are: the repository, and the cache folder that outlives it.
+//! Where things are: the repository and its commit, and the cache folder that outlives it.
 
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -24,4 +25,17 @@ pub(crate) fn cache() -> Result<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("diyadm"))
         .context("neither XDG_CACHE_HOME nor HOME is set. Set one: export XDG_CACHE_HOME=FOLDER")
+}
+
+/// What git prints in the repository; none where it fails.
+pub(crate) fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).current_dir(root()).output().ok()?;
+    let text = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
+    Some(text.trim().to_owned())
+}
+
+/// The commit of the sources; none outside of git, and where files differ from it.
+pub(crate) fn commit() -> Option<String> {
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    changes.is_empty().then(|| git(&["rev-parse", "HEAD"]))?
 }

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     cluster::{self, Cluster, Kind, Life, Taint, Version},
+    dist,
     image::{self, Profile},
     interrupt, leftovers, paths, tidy,
 };
@@ -112,10 +113,11 @@ impl<'a> Options<'a> {
 }
 
 /// What a whole run goes through, in order.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "format, clippy and house rules (compiles all dependencies, OpenSSL too)",
     "the programs of Kubernetes, etcd and Helm",
     "the program, the images and the cluster",
+    "the files of a release, each with the programs that use it",
     "the tests",
     "the laws again, from a fixed seed",
 ];
@@ -180,6 +182,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     };
     if options.whole() {
         begin(3);
+        let node = ground.servers.as_ref().filter(|_| cluster::node_possible().is_ok());
+        count += release(node.map(Cluster::folder))?;
+        begin(4);
     }
     let mut ran = tests(&options, |command| {
         command.envs(ground.variables.drain(..)).env("DIYADM_TEST_SKIPS", &skips);
@@ -188,7 +193,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         Ok(())
     });
     if let (Ok(ran), true) = (&mut ran, options.whole()) {
-        begin(4);
+        begin(5);
         let laws = LAWS.map(ToOwned::to_owned);
         let laws = Options { integration: true, kubernetes: None, filters: &laws };
         *ran += tests(&laws, |command| {
@@ -223,6 +228,16 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let forbidden = skips.all - skips.by_version + ran.ignored;
     let good = failed == 0 && ran.passed > 0 && !(strict && forbidden > 0);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes the files of a release and tries them, each check counted as a test.
+fn release(cluster: Option<&Path>) -> Result<Count> {
+    let tally = dist::check(cluster).or_else(|error| {
+        interrupt::check()?;
+        eprintln!("xtask: dist FAILED: {error:#}");
+        anyhow::Ok(dist::Tally { passed: 0, failed: 1 })
+    })?;
+    Ok(Count { passed: tally.passed, failed: tally.failed, ignored: 0 })
 }
 
 /// What the tests stand on.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use diyadm_agent::protocol::{
-    Answer, Bytes, Failed, HEADER, Hello, Kind, Logs, PROTOCOL, Request, hex, json,
+    Answer, Bytes, Failed, FrameKind, HEADER, Hello, Logs, PROTOCOL, Request, hex, json,
     transfer::{Cut, Data, File, Mtime, Op, Receive},
 };
 use serde_json::Value;
@@ -94,7 +94,8 @@ fn converse(frames: &[Vec<u8>]) -> Vec<Answer> {
         client.send_bytes(frame);
         rest = after;
         // The content of a file directly follows its step.
-        if let Some(data) = rest.first().filter(|frame| frame[HEADER - 1] == Kind::Data as u8) {
+        if let Some(data) = rest.first().filter(|frame| frame[HEADER - 1] == FrameKind::Data as u8)
+        {
             client.send_bytes(data);
             rest = &rest[1..];
         }
@@ -131,9 +132,9 @@ fn record(folder: &Path) {
     }
     fs::create_dir_all(folder).unwrap();
     for (name, requests) in CONVERSATIONS.into_iter().zip([applications(), transfer()]) {
-        let mut frames = vec![json(Kind::Hello, &Hello::own()).unwrap()];
+        let mut frames = vec![json(FrameKind::Hello, &Hello::own()).unwrap()];
         for request in requests {
-            frames.push(json(Kind::Request, &request).unwrap());
+            frames.push(json(FrameKind::Request, &request).unwrap());
             if let Request::Step { id, op: Op::File(_) } = request {
                 let mut data = Vec::new();
                 Data { id, index: 0, zstd: false, bytes: CONTENT }.append(&mut data);
@@ -144,7 +145,10 @@ fn record(folder: &Path) {
         let lines = |lines: Vec<String>| lines.join("\n") + "\n";
         let sent = frames.iter().map(|frame| hex(frame)).collect();
         fs::write(folder.join(format!("{name}.client")), lines(sent)).unwrap();
-        let got = answers.iter().map(|answer| serde_json::to_string(answer).unwrap()).collect();
+        let json = answers.iter().map(|answer| serde_json::to_string(answer).unwrap());
+        // The folder of whoever records is nobody's business.
+        let root = format!("\"{}\"", env!("CARGO_MANIFEST_DIR"));
+        let got = json.map(|line| line.replace(&root, "\"/\"")).collect();
         fs::write(folder.join(format!("{name}.agent")), lines(got)).unwrap();
     }
 }
@@ -155,7 +159,8 @@ fn applications() -> Vec<Request> {
     let name = || "app".to_owned();
     vec![
         Request::List,
-        Request::Start(script("app", "echo hello; exit 3")),
+        Request::Start(script("app", "echo hello; exec sleep 1000")),
+        Request::Stop { name: name(), grace_ms: 1000 },
         Request::Wait { name: name() },
         Request::Logs(Logs { name: name(), ..Logs::default() }),
         Request::List,
@@ -183,8 +188,8 @@ fn transfer() -> Vec<Request> {
         Op::File(file),
         Op::Link { path: path("in/b"), to: path("a") },
         Op::Settle { path: path("in"), mode: 0o755, mtime },
-        Op::List { hash: true, only: None },
         Op::Delete { path: path("in/b") },
+        Op::List { hash: true, only: None },
         Op::Keep,
     ];
     let root = path("root");

@@ -134,14 +134,26 @@ impl Node {
 
 /// Brings images to the node that runs in `folder`: by their names, or the paths of archives.
 pub(crate) fn load_into(folder: &Path, names: &[&str], profile: Profile) -> Result<()> {
-    let first = fs::read_to_string(folder.join("node/init"))
-        .ok()
-        .and_then(|pid| pid.trim().parse().ok())
-        .context("no cluster with a node runs. Start one: cargo xtask cluster up --node")?;
+    let first = first_process(folder)?;
     // containerd refuses the second of two imports of one image at the same moment.
     let lock = fs::File::create(folder.join("node/images.lock"))?;
     lock.lock().context("cannot lock the node's images")?;
     load(&NodePrograms::find_or_make()?.ctr, first, names, profile)
+}
+
+/// `ctr` of the node that runs in `folder`, without arguments.
+pub(crate) fn ctr(folder: &Path) -> Result<Command> {
+    let mut command = Command::new("nsenter");
+    command.args(enter(first_process(folder)?)).arg(NodePrograms::find_or_make()?.ctr);
+    command.args(["--address", &containerd::socket()]);
+    Ok(command)
+}
+
+fn first_process(folder: &Path) -> Result<u32> {
+    fs::read_to_string(folder.join("node/init"))
+        .ok()
+        .and_then(|pid| pid.trim().parse().ok())
+        .context("no cluster with a node runs. Start one: cargo xtask cluster up --node")
 }
 
 fn load(ctr: &Path, first: u32, names: &[&str], profile: Profile) -> Result<()> {

@@ -100,7 +100,9 @@ pub(super) fn output(stage: &Stage, path: &str, profile: Profile) -> Result<Path
     let plan = Plan::of(stage)?;
     let folder = paths::cache()?.join("image-build");
     fs::create_dir_all(&folder)?;
-    let recipe = format!("{plan:?} {path} {profile:?} {}", compiler()?);
+    // `diyadm version` prints the commit of a release; a program for tests is for any commit.
+    let commit = (profile == Profile::Dist).then(paths::commit).flatten();
+    let recipe = format!("{plan:?} {path} {profile:?} {commit:?} {}", compiler()?);
     // What is there waits for nobody else's build.
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
@@ -117,7 +119,9 @@ pub(super) fn output(stage: &Stage, path: &str, profile: Profile) -> Result<Path
         let mut sh = Command::new("sh");
         sh.args(["-c", command]).current_dir(paths::root());
         sh.env("CARGO_TARGET_DIR", &target)
-            .envs(plan.env.iter().map(|(name, value)| (name, value)));
+            .envs(plan.env.iter().map(|(name, value)| (name, value)))
+            .env_remove("DIYADM_COMMIT")
+            .envs(commit.iter().map(|commit| ("DIYADM_COMMIT", commit)));
         // Whoever runs the tests may have made their own builds cheaper, or other.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("CARGO_PROFILE_")) {

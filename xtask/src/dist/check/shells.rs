@@ -1,0 +1,92 @@
+//! Completions in each shell, and man pages in each reader of them.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Untried, has};
+use crate::process;
+
+/// Loads the script `$1` and prints what the shell offers for `diyadm unin`.
+const PROBES: [(&str, &[&str], &str, &str); 4] = [
+    (
+        "bash",
+        &["--norc", "-c"],
+        "diyadm.bash",
+        "compopt() { :; }; source \"$1\"; complete -p diyadm > /dev/null || exit 1
+         COMP_WORDS=(diyadm unin) COMP_CWORD=1 COMP_TYPE=9
+         _clap_complete_diyadm diyadm unin diyadm; printf '%s\\n' \"${COMPREPLY[@]}\"",
+    ),
+    (
+        "zsh",
+        &["-f", "-c"],
+        "_diyadm",
+        "autoload -Uz compinit; compinit -u -D; source \"$1\"
+         [[ -n $_comps[diyadm] ]] || exit 1
+         _describe() { print -rl -- ${(P)${@[-1]}} }
+         words=(diyadm unin); CURRENT=2; $_comps[diyadm]",
+    ),
+    (
+        "fish",
+        &["--no-config", "-c"],
+        "diyadm.fish",
+        "source $argv[1]; complete --do-complete 'diyadm unin'",
+    ),
+    (
+        "pwsh",
+        &["-NoProfile", "-CommandWithArgs"],
+        "diyadm.ps1",
+        ". $args[0]; (TabExpansion2 'diyadm unin' 11).CompletionMatches.CompletionText",
+    ),
+];
+
+/// Each completion in its shell; bash must be there.
+pub(super) fn completions(unpacked: &Path) -> Result<Untried> {
+    let mut untried = Vec::new();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [unpacked.to_owned()].into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders)?;
+    for (shell, flags, script, probe) in PROBES {
+        if !has(shell) && shell != "bash" {
+            untried.push(shell);
+            continue;
+        }
+        let mut command = Command::new(shell);
+        command.args(flags).arg(probe);
+        // The first argument after the text is $0 in bash and zsh.
+        if matches!(shell, "bash" | "zsh") {
+            command.arg(shell);
+        }
+        command.arg(unpacked.join("completions").join(script)).env("PATH", &path);
+        let offered = process::output(&mut command)?;
+        let is_right = |line: &str| line.starts_with("uninstall");
+        ensure!(offered.lines().any(is_right), "{shell} offers {offered:?} for `diyadm unin`");
+    }
+    Ok(untried)
+}
+
+/// Each page: no warning, a heading that `whatis` can read, and one page for each command.
+pub(super) fn pages(folder: &Path) -> Result<Untried> {
+    let readers = ["man", "lexgrog", "mandoc"];
+    let mut count = 0;
+    for entry in fs::read_dir(folder)? {
+        let page = entry?.path();
+        count += 1;
+        for reader in readers.into_iter().filter(|reader| has(reader)) {
+            let mut command = Command::new(reader);
+            match reader {
+                "man" => command.args(["--warnings", "--local-file"]),
+                "mandoc" => command.args(["-T", "lint", "-W", "error"]),
+                _ => &mut command,
+            };
+            command.arg(&page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80").env("PAGER", "cat");
+            let output = command.output().with_context(|| reader.to_owned())?;
+            let complaints = String::from_utf8_lossy(&output.stderr);
+            let is_good = output.status.success() && complaints.trim().is_empty();
+            let text = String::from_utf8_lossy(&output.stdout);
+            ensure!(is_good, "{reader} {}: {complaints}{text}", page.display());
+        }
+    }
+    ensure!(count > 20, "only {count} pages");
+    Ok(readers.into_iter().filter(|reader| !has(reader)).collect())
+}
