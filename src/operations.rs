@@ -1,6 +1,6 @@
 //! Operations on a cluster: many workloads at once, their results, and printing.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, time::Instant};
 
 use anyhow::{Error, Result};
 use futures_util::{StreamExt, stream};
@@ -58,6 +58,19 @@ pub(crate) struct Operation<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) targets: &'a Targets,
     pub(crate) work: &'a OperationFlags,
+}
+
+/// Whether the time of `--timeout` has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deadline {
+    Ahead,
+    Passed,
+}
+
+impl Deadline {
+    fn check(deadline: Instant) -> Self {
+        if Instant::now() >= deadline { Self::Passed } else { Self::Ahead }
+    }
 }
 
 /// The result for one workload.

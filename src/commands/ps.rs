@@ -17,7 +17,7 @@ use crate::{
         dev::{Listing, Ps},
     },
     dev::{
-        pods::Pick,
+        pods::{LiveContainers, Pick},
         run::interrupted,
         session::Session,
         table::{ContainerApps, table},
@@ -99,9 +99,9 @@ async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<ContainerApps>> {
     let Session { terminal, cluster, .. } = session;
     // Nothing is started in a live container, not even to read its state, unless the user allows
     // it.
-    let picks = session.target.all(cluster, true).await?;
+    let picks = session.target.all(cluster, LiveContainers::Allowed).await?;
     let (picks, live): (Vec<_>, Vec<_>) =
-        picks.into_iter().partition(|pick| session.live || pick.live.is_none());
+        picks.into_iter().partition(|pick| session.live.allow(pick));
     let seen = try_join_all(picks.iter().map(async |pick| {
         let apps = match session.existing_agent(pick).await? {
             Some(mut agent) => session.list(&mut agent).await?,

@@ -9,6 +9,7 @@ use crate::{
         agent_start::AgentUpload,
         events::Events,
         flags::ContainerTarget,
+        pods::LiveContainers,
         run::interrupted,
         session::Session,
         sync::{self, Options, PodCount, Receiver, SyncSource},
@@ -76,7 +77,14 @@ async fn session<'a>(
     if let Some(selector) = &args.selector {
         let target = target::select(cluster, &inside, selector).await?;
         let (how, events) = (AgentUpload::from_flags(&args.bring), Events::new(args.events.output));
-        Ok(Session { cluster, terminal, target, how, live: inside.live, events })
+        Ok(Session {
+            cluster,
+            terminal,
+            target,
+            how,
+            live: LiveContainers::from_flag(inside.live),
+            events,
+        })
     } else {
         let session =
             Session::open(cluster, terminal, &ContainerTarget { workload, inside }, &EXEC).await?;

@@ -44,6 +44,28 @@ pub(crate) struct Pick {
     pub(crate) live: Option<String>,
 }
 
+/// Whether a container that diyadm did not empty may be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LiveContainers {
+    /// Only emptied containers.
+    #[default]
+    Refused,
+    /// With `--live`: also live ones, if no emptied one runs.
+    Allowed,
+}
+
+impl LiveContainers {
+    /// From `--live`.
+    pub(crate) fn from_flag(live: bool) -> Self {
+        if live { Self::Allowed } else { Self::Refused }
+    }
+
+    /// Whether this container may be used.
+    pub(crate) fn allow(self, pick: &Pick) -> bool {
+        self == Self::Allowed || pick.live.is_none()
+    }
+}
+
 /// Which container to choose.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PodRequest<'a> {
@@ -53,8 +75,7 @@ pub(crate) struct PodRequest<'a> {
     pub(crate) meant: Option<&'a str>,
     /// The workloads that own the Pods, if known.
     pub(crate) owners: &'a [Value],
-    /// Whether a live container may be used if no emptied one runs.
-    pub(crate) live: bool,
+    pub(crate) live: LiveContainers,
 }
 
 /// The user's name for the workload, for errors.
@@ -107,7 +128,7 @@ pub(crate) fn choose(
     };
     let having = having(pods, wanted)?;
     let mut running = running(&having, wanted);
-    if let Some(at) = running.iter().position(|pick| wanted.live || pick.live.is_none()) {
+    if let Some(at) = running.iter().position(|pick| wanted.live.allow(pick)) {
         return Ok(running.swap_remove(at));
     }
     if let Some(live) = running.first() {

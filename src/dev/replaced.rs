@@ -23,13 +23,26 @@ const PAUSE: Duration = Duration::from_millis(300);
 const REMOVED: [&str; 5] =
     ["Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady", "DeletingOrphanedPod"];
 
+/// Whether the container itself may have been killed, which its status shows a moment later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    None,
+    Killed,
+}
+
+impl Suspicion {
+    /// `killed`: whether a signal ended the application.
+    pub(crate) fn from_end(killed: bool) -> Self {
+        if killed { Self::Killed } else { Self::None }
+    }
+}
+
 impl Session<'_> {
     /// What happened to the container while an application ran in it; `None` if it still runs.
-    /// `killed`: whether the application was killed, so that the container may have been killed
-    /// too.
-    pub(crate) async fn fate(&self, pick: &Pick, killed: bool) -> Option<String> {
+    pub(crate) async fn fate(&self, pick: &Pick, suspicion: Suspicion) -> Option<String> {
         let Pick { namespace, pod: name, uid, container, restarts, .. } = pick;
-        for attempt in 0..if killed { TRIES } else { 1 } {
+        let tries = if suspicion == Suspicion::Killed { TRIES } else { 1 };
+        for attempt in 0..tries {
             if attempt > 0 {
                 sleep(PAUSE).await;
             }

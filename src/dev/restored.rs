@@ -7,7 +7,11 @@ use anyhow::Error;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{pods::NotEmptied, session::Session, target::Which};
+use super::{
+    pods::{LiveContainers, NotEmptied},
+    session::Session,
+    target::Which,
+};
 use crate::{
     exit::Failure,
     kubernetes::{FIELD_MANAGER, POD},
@@ -22,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// or a live container is used.
 fn emptied_container(session: &Session<'_>) -> Option<String> {
     match &session.target.which {
-        Which::Workload(found) if found.kind != &POD && !session.live => {
+        Which::Workload(found) if found.kind != &POD && session.live == LiveContainers::Refused => {
             let meant = found.object.subject().and_then(Subject::container);
             let container = session.target.container.clone().or(meant);
             container.filter(|container| is_empty(&found.object, container))

@@ -15,6 +15,7 @@ use super::{
     pods::Pick,
     printer::Printer,
     reach::Agent,
+    replaced::Suspicion,
     session::Session,
     trouble::{Trouble, is_lost},
 };
@@ -75,7 +76,7 @@ pub(crate) async fn start_and_follow(
     match outcome {
         Ok(Some(app)) => {
             let code = report(session, &app);
-            if let Some(fate) = session.fate(&pick, killed(&app)).await {
+            if let Some(fate) = session.fate(&pick, Suspicion::from_end(killed(&app))).await {
                 session.terminal.warn(&fate);
                 session.terminal.say(&format!(
                     "Start it again with the same command once the next container runs; `diyadm ps \

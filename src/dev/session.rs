@@ -9,7 +9,7 @@ use super::{
     agent_start::AgentUpload,
     backoff::pauses,
     events::Events,
-    pods::{self, Pick, is_not_emptied},
+    pods::{self, LiveContainers, Pick, is_not_emptied},
     reach::{self, Agent},
     target::{self, ResolvedTarget},
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
@@ -37,7 +37,7 @@ pub(crate) struct Session<'a> {
     /// How to get an agent.
     pub(crate) how: AgentUpload,
     /// Whether the user allows a live container.
-    pub(crate) live: bool,
+    pub(crate) live: LiveContainers,
     /// Where events go.
     pub(crate) events: Events,
 }
@@ -51,7 +51,8 @@ impl<'a> Session<'a> {
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
-        let (how, live, events) = (AgentUpload::default(), at.inside.live, Events::default());
+        let (how, live, events) =
+            (AgentUpload::default(), LiveContainers::from_flag(at.inside.live), Events::default());
         Ok(Self { cluster, terminal, target, how, live, events })
     }
 
@@ -84,7 +85,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn all(&self, warned: Option<&RefCell<Vec<String>>>) -> Result<Vec<Pick>> {
         let picks = self.target.all(self.cluster, self.live).await?;
         let (picks, live): (Vec<_>, Vec<_>) =
-            picks.into_iter().partition(|pick| self.live || pick.live.is_none());
+            picks.into_iter().partition(|pick| self.live.allow(pick));
         for Pick { uid, container, pod, live, .. } in live {
             let Some(warned) = warned else { break };
             let mut warned = warned.borrow_mut();
@@ -173,7 +174,7 @@ impl<'a> Session<'a> {
             return Err(self.explain(Trouble::Gone(what)));
         };
         match now.live {
-            Some(runs) if !self.live => {
+            Some(runs) if self.live == LiveContainers::Refused => {
                 let empty = self.target.empty_words(self.cluster, &format!("pod/{}", pick.pod));
                 Err(pods::not_emptied(pick, &runs, &empty).into())
             }

@@ -16,6 +16,7 @@ use tokio::{
 use super::{
     agent_start::is_absent,
     pods::Pick,
+    replaced::Suspicion,
     run::interrupted,
     session::Session,
     trouble::Trouble,
@@ -124,7 +125,8 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
                 drop(raw);
                 // A normal end of a shell needs no explanation.
                 if code > SIGNALLED
-                    && let Some(fate) = session.fate(&pick, code == KILLED).await
+                    && let Some(fate) =
+                        session.fate(&pick, Suspicion::from_end(code == KILLED)).await
                 {
                     session.terminal.warn(&fate);
                     session.terminal.say(&again(session));
@@ -133,7 +135,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
             }
             End::Lost(why) => {
                 drop(raw);
-                return Err(match session.fate(&pick, true).await {
+                return Err(match session.fate(&pick, Suspicion::Killed).await {
                     Some(fate) => Failure::no(format!("{fate}."), again(session)).into(),
                     None => session.explain(Trouble::Lost(why)),
                 });

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::pods::{self, Named, Pick, PodRequest};
+use super::pods::{self, LiveContainers, Named, Pick, PodRequest};
 use crate::{
     dev::flags::{ContainerFlags, ContainerTarget},
     exit::Failure,
@@ -149,7 +149,7 @@ impl ResolvedTarget {
     }
 
     /// The container to work in; a live one only with `live`.
-    pub(crate) async fn pick(&self, cluster: &Cluster, live: bool) -> Result<Pick> {
+    pub(crate) async fn pick(&self, cluster: &Cluster, live: LiveContainers) -> Result<Pick> {
         let look = self.read_state(cluster).await?;
         self.choose(cluster, &look, live)
     }
@@ -158,7 +158,7 @@ impl ResolvedTarget {
     ///
     /// # Errors
     /// None runs; or, without `live`, none that runs was emptied.
-    pub(crate) async fn all(&self, cluster: &Cluster, live: bool) -> Result<Vec<Pick>> {
+    pub(crate) async fn all(&self, cluster: &Cluster, live: LiveContainers) -> Result<Vec<Pick>> {
         let look = self.read_state(cluster).await?;
         // Its error says why they wait, or that they are live.
         self.choose(cluster, &look, live)?;
@@ -185,7 +185,8 @@ impl ResolvedTarget {
     pub(crate) async fn is_emptied(&self, cluster: &Cluster) -> Result<bool> {
         let look = self.read_state(cluster).await?;
         let own = |pod: &Value| {
-            let picks = pods::all(std::slice::from_ref(pod), self.wanted(&look, true));
+            let picks =
+                pods::all(std::slice::from_ref(pod), self.wanted(&look, LiveContainers::Allowed));
             let stays = pod["metadata"]["deletionTimestamp"].is_null();
             (stays && is_emptied_pod(&pod.to_string()))
                 || picks.is_ok_and(|picks| {
@@ -208,14 +209,14 @@ impl ResolvedTarget {
         format!("{named}{namespace}{}", cluster.flags())
     }
 
-    fn choose(&self, cluster: &Cluster, look: &Look, live: bool) -> Result<Pick> {
+    fn choose(&self, cluster: &Cluster, look: &Look, live: LiveContainers) -> Result<Pick> {
         let owner = look.pods.first().map(pods::owner).unwrap_or_default();
         let empty = self.empty_words(cluster, &owner);
         let named = Named { target: &self.shown, empty: &empty, emptied: look.emptied };
         Ok(pods::choose(&look.pods, self.wanted(look, live), &named)?)
     }
 
-    fn wanted<'a>(&'a self, look: &'a Look, live: bool) -> PodRequest<'a> {
+    fn wanted<'a>(&'a self, look: &'a Look, live: LiveContainers) -> PodRequest<'a> {
         let Look { meant, owners, .. } = look;
         PodRequest { named: self.container.as_deref(), meant: meant.as_deref(), owners, live }
     }

@@ -70,7 +70,7 @@ pub(crate) async fn empty(
             keys.join(", ")
         ));
     }
-    let webhooks = Webhooks::new(operation.is_real());
+    let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
     let observed = Observed { conflicting, webhooks };
     let work = async |found| one(operation, args, &plan, &observed, found).await;
     let mut done = operation.each("emptied", targeted.found, work).await;

@@ -98,9 +98,10 @@ impl Interceptor {
 }
 
 impl Webhooks {
-    /// For a command that changes something; with `is_real` it may also use dry runs.
-    pub(crate) fn new(is_real: bool) -> Self {
-        Self { asks: is_real, ..Self::default() }
+    /// For a command that changes something; unless it is a dry run itself, it may
+    /// also use dry runs.
+    pub(crate) fn new(mode: WriteMode) -> Self {
+        Self { asks: mode == WriteMode::Persist, ..Self::default() }
     }
 
     /// For a namespace that has, or will have, these labels.

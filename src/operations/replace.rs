@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Operation;
+use super::{Deadline, Operation};
 use crate::{
     exit::{self, Failure},
     kubernetes::{error, targets::LiveObject},
@@ -94,8 +94,8 @@ impl Operation<'_> {
                 _ => {}
             }
             let message = format!("{} of {all} Pods are replaced", all.saturating_sub(left.len()));
-            let late = Instant::now() > deadline;
-            if let Some(trouble) = self.trouble(found, &come, late).await {
+            let time = Deadline::check(deadline);
+            if let Some(trouble) = self.trouble(found, &come, time).await {
                 let what = &trouble.what;
                 let what = format!("{}: {message}, and one does not start: {what}.", found.shown());
                 let is_emptied = matches!(right, PodMatch::Made(Form::Emptied))
@@ -104,7 +104,7 @@ impl Operation<'_> {
                 return Err(Failure::no(what, trouble.advice(form)).into());
             }
             let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            if late {
+            if time == Deadline::Passed {
                 let what = format!("{}: {message} in time{guard}.", found.shown());
                 let hint = if guarded.is_some() {
                     "Run the same command again to continue; --timeout waits longer, and \
@@ -162,14 +162,14 @@ impl Operation<'_> {
         Ok(now.is_none_or(|now| rollout::wanted(&now) <= here.len()))
     }
 
-    /// What keeps new Pods from starting: permanent problems, and after the timeout (`late`) any
-    /// problem.
+    /// What keeps new Pods from starting: permanent problems, and after the deadline any problem.
     async fn trouble(
         &self,
         found: &LiveObject,
         come: &[&Value],
-        late: bool,
+        time: Deadline,
     ) -> Option<RolloutProblem> {
+        let late = time == Deadline::Passed;
         let unready = come.iter().filter(|pod| !rollout::is_up(pod));
         let unready: Vec<Value> = unready.map(|pod| (*pod).clone()).collect();
         let events = if late { self.events(found, &unready).await } else { Vec::new() };

@@ -22,7 +22,7 @@ use crate::{
     exit::{Code, Failure},
     kinds::CRON_JOB,
     kubernetes::{
-        DryRun, POD,
+        DryRun, POD, WriteMode,
         targets::{LiveObject, Selection, Unnamed},
     },
     operations::flags::RestoreArgs,
@@ -59,7 +59,7 @@ pub(crate) async fn restore(
         trust_original: args.trust_original,
         unlabelled: false,
     };
-    let webhooks = Webhooks::new(operation.is_real());
+    let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
     let done =
         restore_all(operation, &options, &webhooks, targeted.found, targeted.selection).await;
     if targeted.everything {
@@ -184,7 +184,7 @@ pub(crate) async fn roll_back(
     found: LiveObject,
     recreate: bool,
 ) -> Result<bool> {
-    let webhooks = Webhooks::new(true);
+    let webhooks = Webhooks::new(WriteMode::Persist);
     let object = operation.cluster.get(found.kind, &found.namespace, &found.name).await?;
     let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
     let object = object.unwrap_or_default();

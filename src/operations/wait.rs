@@ -8,7 +8,7 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::Operation;
+use super::{Deadline, Operation};
 use crate::{
     exit::Failure,
     kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::LiveObject},
@@ -89,8 +89,8 @@ impl Operation<'_> {
         let mut pause = FIRST_PAUSE;
         let mut wait = self.terminal.wait();
         loop {
-            let late = Instant::now() >= deadline;
-            let looked = self.read_progress(&pending, late).await;
+            let time = Deadline::check(deadline);
+            let looked = self.read_progress(&pending, time).await;
             let mut left = Vec::new();
             for (mut one, progress) in pending.into_iter().zip(looked) {
                 let at = one.at;
@@ -98,7 +98,8 @@ impl Operation<'_> {
                     Err(error) => Some(Waited::Lost(format!("{error:#}"))),
                     Ok(Progress { done: true, message, .. }) => Some(Waited::Ready(message)),
                     Ok(Progress { message, trouble, .. })
-                        if late || trouble.as_ref().is_some_and(|trouble| trouble.lasting) =>
+                        if time == Deadline::Passed
+                            || trouble.as_ref().is_some_and(|trouble| trouble.lasting) =>
                     {
                         Some(Waited::Stuck { message, trouble })
                     }
@@ -130,12 +131,16 @@ impl Operation<'_> {
         wait.say(&format!("{count}{}: {why}", self.shown(found)));
     }
 
-    async fn read_progress(&self, pending: &[Pending<'_>], late: bool) -> Vec<Result<Progress>> {
+    async fn read_progress(
+        &self,
+        pending: &[Pending<'_>],
+        time: Deadline,
+    ) -> Vec<Result<Progress>> {
         let objects = self.objects(pending).await;
         let alone = |object: &Value| rollout::progress(object, &Observations::default());
         let open: Vec<_> = objects.iter().flatten().filter(|object| !alone(object).done).collect();
         let around = if open.len() > FEW {
-            Some(NamespaceIndex::list(self, &open, late).await)
+            Some(NamespaceIndex::list(self, &open, time).await)
         } else {
             None
         };

@@ -26,7 +26,8 @@ fn pod(name: &str, created: &str, ready: bool, state: &Value) -> Value {
     })
 }
 
-const ANY: PodRequest<'_> = PodRequest { named: None, meant: None, owners: &[], live: true };
+const ANY: PodRequest<'_> =
+    PodRequest { named: None, meant: None, owners: &[], live: LiveContainers::Allowed };
 const NAMED: Named<'_> = Named { target: "deploy/x", empty: "deploy/x -n n", emptied: false };
 
 fn running() -> Value {
@@ -58,7 +59,7 @@ fn newest_ready_pod_is_chosen() {
     assert_eq!(none.what, "Pod going has no container side.");
 }
 
-const EMPTIED: PodRequest<'_> = PodRequest { live: false, ..ANY };
+const EMPTIED: PodRequest<'_> = PodRequest { live: LiveContainers::Refused, ..ANY };
 
 fn emptied(name: &str, created: &str, ready: bool, state: &Value) -> Value {
     let mut pod = pod(name, created, ready, state);

@@ -73,6 +73,15 @@ struct Served<'a> {
     work: LocalBoxFuture<'a, Error>,
 }
 
+/// What an error before the first finished transfer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstError {
+    /// It ends the command.
+    Ends,
+    /// It is reported, and the next change retries.
+    IsReported,
+}
+
 /// Starts loops for the selected running Pods.
 async fn serve<'a>(
     session: &'a Session<'a>,
@@ -81,16 +90,16 @@ async fn serve<'a>(
     picks: Vec<Pick>,
     latest: watch::Receiver<Rc<Here>>,
 ) -> Result<Infallible> {
-    let begin = |pick: Pick, ends: bool| {
+    let begin = |pick: Pick, first: FirstError| {
         let receiver = Receiver::new(session, pick.clone());
-        let work = keep(session, receiver, source, latest.clone(), ends);
+        let work = keep(session, receiver, source, latest.clone(), first);
         Served { pick, work: Box::pin(work) }
     };
-    let only = picks.len() == 1;
-    let mut served: Vec<_> = picks.into_iter().map(|pick| begin(pick, only)).collect();
+    let first = if picks.len() == 1 { FirstError::Ends } else { FirstError::IsReported };
+    let mut served: Vec<_> = picks.into_iter().map(|pick| begin(pick, first)).collect();
     let warned = RefCell::default();
     let warned = (count == PodCount::All).then_some(&warned);
-    let mut looking = Box::pin(find_running(session, false, warned));
+    let mut looking = Box::pin(find_running(session, Look::AfterPause, warned));
     loop {
         let running = tokio::select! {
             failed = ended(&mut served) => return Err(failed),
@@ -114,20 +123,29 @@ async fn serve<'a>(
         });
         for pick in meant {
             if served.iter().all(|one| one.pick != pick) {
-                served.push(begin(pick, false));
+                served.push(begin(pick, FirstError::IsReported));
             }
         }
-        looking.set(find_running(session, served.is_empty(), warned));
+        let look = if served.is_empty() { Look::UntilOneRuns } else { Look::AfterPause };
+        looking.set(find_running(session, look, warned));
     }
 }
 
-/// The running Pods after a pause; without any loop, as soon as a Pod runs.
+/// When to look for running Pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    AfterPause,
+    /// Without any loop: as soon as a Pod runs.
+    UntilOneRuns,
+}
+
+/// The running Pods.
 async fn find_running(
     session: &Session<'_>,
-    nothing: bool,
+    look: Look,
     warned: Option<&RefCell<Vec<String>>>,
 ) -> Result<Vec<Pick>> {
-    if nothing {
+    if look == Look::UntilOneRuns {
         return session.all_run(warned).await;
     }
     sleep(LOOK).await;
@@ -156,14 +174,14 @@ async fn ended(served: &mut [Served<'_>]) -> Error {
 }
 
 /// Syncs to one Pod, skipping to the newest state if it is behind. An unresponsive Pod is reported
-/// once, and retried as long as it is served. With `ends`, an error before the first finished
-/// transfer ends it; later refusals are reported, and the next change retries.
+/// once, and retried as long as it is served. `first` is about an error before the
+/// first finished transfer; later refusals are reported, and the next change retries.
 async fn keep(
     session: &Session<'_>,
     mut receiver: Receiver<'_>,
     source: &SyncSource,
     mut latest: watch::Receiver<Rc<Here>>,
-    mut ends: bool,
+    mut first: FirstError,
 ) -> Error {
     let (terminal, shown) = (session.terminal, receiver.pick.shown());
     let mut pauses_left = pauses();
@@ -177,7 +195,7 @@ async fn keep(
                 if let Err(error) = print_outcome(session, &receiver.pick, &outcome, &progress) {
                     return error;
                 }
-                ends = false;
+                first = FirstError::IsReported;
             }
             Err(error) if may_pass(&error) && !receiver.gives_up() => {
                 if !lost {
@@ -186,12 +204,12 @@ async fn keep(
                 }
                 lost = true;
                 match pauses_left.next() {
-                    None if ends => return error.context(Spent),
+                    None if first == FirstError::Ends => return error.context(Spent),
                     pause => sleep(pause.unwrap_or(LONGEST_PAUSE)).await,
                 }
                 continue;
             }
-            Err(error) if ends => return error,
+            Err(error) if first == FirstError::Ends => return error,
             Err(error) => {
                 if let Err(error) = print_failed(session, &receiver.pick, &error) {
                     return error;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, REPLICA_SET},
     kubernetes::{EVENT, POD},
-    operations::Operation,
+    operations::{Deadline, Operation},
     workload::pods::{self, controller},
 };
 
@@ -22,12 +22,16 @@ pub(super) struct NamespaceIndex {
 
 impl NamespaceIndex {
     /// Reads the namespaces of these workloads; unreadable parts are empty. Events about image
-    /// pulls are only read before the timeout (`late`).
-    pub(super) async fn list(operation: &Operation<'_>, workloads: &[&Value], late: bool) -> Self {
+    /// pulls are only read after the deadline.
+    pub(super) async fn list(
+        operation: &Operation<'_>,
+        workloads: &[&Value],
+        time: Deadline,
+    ) -> Self {
         let namespace =
             |object: &&Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
         let namespaces: BTreeSet<_> = workloads.iter().filter_map(namespace).collect();
-        let about: &[_] = if late {
+        let about: &[_] = if time == Deadline::Passed {
             &["type=Warning", "reason=Pulling", "reason=Pulled"]
         } else {
             &["type=Warning"]
