@@ -5,6 +5,7 @@ mod attack;
 mod attacks;
 mod client;
 mod drain;
+mod local_webhook;
 mod log;
 mod memory_protection;
 mod metrics;
@@ -14,6 +15,7 @@ mod reload;
 mod rules;
 
 pub(crate) use client::{certificates, metric};
+pub(crate) use local_webhook::LocalWebhook;
 
 use serde_json::{Value, json};
 

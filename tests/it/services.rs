@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     generated::{anything, applied, cases, restored},
-    rig::{Server, TIMEOUT, reaching_cluster},
-    serve::certificates,
+    rig::{TIMEOUT, reaching_cluster},
+    serve::LocalWebhook,
 };
 
 fn service() -> impl Strategy<Value = Value> {
@@ -126,22 +126,18 @@ fn api_server_accepts_opened_and_restored_services() {
     let cluster = require!(reaching_cluster());
     let name = cluster.name("debugged-service");
     let _namespace = cluster.namespace(name);
-    let certs = certificates(name, name);
-    let server = Server::start(certs.path(), &[]);
-    let url = format!("https://{}", server.address);
-    let label = format!("{name}=enabled");
-    let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-    let install =
-        [&["install", "--url", &url, "--force", "--timeout", TIMEOUT], &names[..]].concat();
+    let webhook = LocalWebhook::start(name, &[]);
+    let certs = webhook.certs.path();
+    let install = [&["install", "--force", "--timeout", TIMEOUT], &webhook.flags()[..]].concat();
     // The Secret of this namespace is the one that the server has.
     let files = ["ca.crt", "server.crt", "server.key"];
     let files: Vec<_> =
-        files.iter().map(|f| format!("--from-file={}/{f}", certs.path().display())).collect();
+        files.iter().map(|f| format!("--from-file={}/{f}", certs.display())).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let secret =
         [&["-n", name, "create", "secret", "generic", "webhook-secret"], &files[..]].concat();
     cluster.kubectl(&secret, "");
-    cluster.diyadm(certs.path(), &install).code(0);
+    cluster.diyadm(certs, &install).code(0);
 
     let object = json!({
         "apiVersion": "v1", "kind": "Service",

@@ -6,8 +6,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Server, Workspace, diyadm, reaching_cluster, wait_until},
-    serve::certificates,
+    rig::{Workspace, diyadm, reaching_cluster, wait_until},
+    serve::{LocalWebhook, certificates},
 };
 
 #[test]
@@ -15,14 +15,8 @@ fn webhook_empties_and_restores_the_sample_workload() {
     let cluster = require!(reaching_cluster());
     let name = cluster.name("blog-there-and-back");
     let _namespace = cluster.namespace(name);
-    let certs = certificates(name, name);
-    let server = Server::start(certs.path(), &[]);
-    let url = format!("https://{}", server.address);
-    let label = format!("{name}=enabled");
-    let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-    let render = [&["render", "--ca", ".", "--url", &url], &names[..]].concat();
-    let yaml = diyadm(certs.path(), &render).code(0).stdout;
-    cluster.kubectl(&["apply", "-f", "-"], &yaml);
+    let webhook = LocalWebhook::start(name, &[]);
+    cluster.kubectl(&["apply", "-f", "-"], &webhook.render(&[]));
 
     let get = |what: &str| -> Value {
         let text = cluster.kubectl(&["-n", name, "get", what, "-o", "json"], "");

@@ -46,14 +46,13 @@ fn is_untouched(node: &Node, namespace: &str, pod: &Value) {
 fn refuses_a_live_container_and_only_looks_from_outside() {
     let node = require!(Workspace::on_node("live-refused"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
+    let typed = Typed::deployed(&node);
     fs::write(folder.join("file"), "x").unwrap();
     fs::write(
         folder.join("diyadm.yaml"),
         "workload: deploy/shop\nrun: {command: [sleep, \"1\"]}\n",
     )
     .unwrap();
-    let typed = Typed { node: &node, name, folder };
     let live = pod(&typed);
     let live_name = live["metadata"]["name"].as_str().unwrap();
     let proxy = Proxy::start(node.kubeconfig(), folder);
@@ -112,9 +111,8 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
 #[test]
 fn names_the_old_pod_of_an_unfinished_rollout() {
     let node = require!(Workspace::on_node("live-unfinished"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
+    let name = node.name;
+    let typed = Typed::deployed(&node);
     let old = pod(&typed);
     let old_name = old["metadata"]["name"].as_str().unwrap();
     let image = ["--image", "nowhere.invalid/empty-container:1", "--wait=false"];
@@ -168,10 +166,9 @@ fn prefers_emptied_pods_over_live_ones() {
 #[test]
 fn knows_pods_emptied_to_a_chosen_image() {
     let node = require!(Workspace::on_node("live-chosen"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
+    let name = node.name;
+    let typed = Typed::deployed(&node);
     node.load(&["bare"]);
-    let typed = Typed { node: &node, name, folder };
     // It serves, and takes the place of an image that idles.
     typed.run(&["empty", "deploy/shop", "--image", "bare:rig"]).code(0);
     let pods = typed.pods();
@@ -188,8 +185,7 @@ fn knows_pods_emptied_to_a_chosen_image() {
 fn dev_ends_when_its_workload_is_restored() {
     let node = require!(Workspace::on_node("live-restored"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let folder = project.folder.path();
     let typed = Typed { node: &node, name, folder };
     let mut dev = Dev::plain(&node, folder);
@@ -209,8 +205,7 @@ fn dev_ends_when_its_workload_is_restored() {
 fn dev_ends_when_its_workload_is_replaced_and_leaves_nothing_running() {
     let node = require!(Workspace::on_node("live-replaced"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let folder = project.folder.path();
     let typed = Typed { node: &node, name, folder };
     let mut dev = Dev::plain(&node, folder);
@@ -239,8 +234,7 @@ fn dev_ends_when_its_workload_is_replaced_and_leaves_nothing_running() {
 fn dev_ends_when_its_workload_is_restored_during_the_first_build() {
     let node = require!(Workspace::on_node("live-building"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let folder = project.folder.path();
     let typed = Typed { node: &node, name, folder };
     fs::write(folder.join("hold"), "").unwrap();
@@ -259,9 +253,7 @@ fn dev_ends_when_its_workload_is_restored_during_the_first_build() {
 #[test]
 fn dev_does_not_claim_that_an_application_runs_that_was_never_started() {
     let node = require!(Workspace::on_node("live-failed"));
-    let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let folder = project.folder.path();
     let before = fs::read_to_string(folder.join("diyadm.yaml")).unwrap();
     builds(folder, "false && ");
@@ -299,9 +291,7 @@ fn interrupt(dev: &Dev) {
 fn sync_watch_ends_when_its_workload_is_restored() {
     let node = require!(Workspace::on_node("live-watched"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let typed = Typed::emptied(&node);
     fs::write(folder.join("file"), "one").unwrap();
     let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
     let mut watch = watch.stderr(Stdio::piped()).spawn().unwrap();
@@ -318,10 +308,7 @@ fn sync_watch_ends_when_its_workload_is_restored() {
 #[test]
 fn run_leaves_nothing_when_its_terminal_closes() {
     let node = require!(Workspace::on_node("live-hangup"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let typed = Typed::emptied(&node);
     let script = "echo up; while :; do echo more; sleep 0.01; done";
     let run = ["run", "deploy/shop", "--stop-on-exit", "--", "sh", "-c", script];
     let (mut child, mut terminal) = on_terminal(&typed.command(&run));

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::rig::{FOREVER, Node, on_terminal};
+use crate::rig::{FOREVER, Node, Workspace, on_terminal};
 
 /// A folder with a diyadm.yaml for `deploy/shop`.
 pub(super) struct Project {
@@ -19,6 +19,12 @@ pub(super) struct Project {
 }
 
 impl Project {
+    /// Its Deployment on the node, not emptied, and its folder.
+    pub(super) fn deployed(node: &Workspace<Node>) -> Self {
+        Self::deploy(node, node.name);
+        Self::new(node.name)
+    }
+
     /// Emptied with the agent where it is not; `build` is a copy.
     pub(super) fn new(namespace: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();

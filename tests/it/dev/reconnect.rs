@@ -14,8 +14,7 @@ use crate::rig::{Workspace, get, processes, wait_until};
 fn dev_continues_after_pod_replacement_and_container_restart() {
     let node = require!(Workspace::on_node("dev-goes-on"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let mut dev = Dev::plain(&node, project.folder.path());
     let at = dev.address();
     dev.until("version one");
@@ -57,8 +56,7 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
 fn dev_leaves_a_pod_deleted_during_a_build_once() {
     let node = require!(Workspace::on_node("dev-goes-meanwhile"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let folder = project.folder.path();
     let file = folder.join("diyadm.yaml");
     let text = fs::read_to_string(&file).unwrap();
@@ -86,8 +84,7 @@ fn dev_leaves_a_pod_deleted_during_a_build_once() {
 fn dev_quits_by_key_while_no_pod_runs() {
     let node = require!(Workspace::on_node("dev-no-pod"));
     let name = node.name;
-    Project::deploy(&node, name);
-    let project = Project::new(name);
+    let project = Project::deployed(&node);
     let mut dev = Dev::on_terminal(&node, project.folder.path());
     dev.until("version one");
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=0"], "");

@@ -5,16 +5,14 @@ use std::{
     process::Stdio,
 };
 
-use super::{project::Project, run_commands::Typed};
+use super::run_commands::Typed;
 use crate::rig::{Workspace, on_terminal, processes, wait_until};
 
 #[test]
 fn reports_a_new_pod_and_what_it_lost() {
     let node = require!(Workspace::on_node("dev-replaced"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let name = node.name;
+    let typed = Typed::emptied(&node);
     let old = typed.pods().remove(0);
 
     let script = "echo up; exec sleep 1000";
@@ -62,10 +60,8 @@ fn reports_a_new_pod_and_what_it_lost() {
 fn reports_a_restarted_container_at_the_next_command() {
     let node = require!(Workspace::on_node("dev-restarted"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
+    let typed = Typed::emptied(&node);
     std::fs::write(folder.join("file"), "content").unwrap();
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     let sync = || typed.run(&["sync", "file", "deploy/shop:/tmp/app/"]).code(0).stderr;
     assert!(!sync().contains("restarted"));
     let pod = || node.get(name, &format!("pod/{}", typed.pods()[0]));
@@ -89,10 +85,7 @@ fn reports_a_restarted_container_at_the_next_command() {
 #[test]
 fn default_application_is_the_running_one() {
     let node = require!(Workspace::on_node("dev-means"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let typed = Typed::emptied(&node);
     let run = |app: &str, flags: &[&str], script: &str| {
         let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", script]];
         typed.run(&args.concat())

@@ -18,7 +18,20 @@ pub(super) struct Typed<'a> {
     pub(super) folder: &'a Path,
 }
 
-impl Typed<'_> {
+impl<'a> Typed<'a> {
+    /// Creates `deploy/shop`; commands run in the test's folder.
+    pub(super) fn deployed(node: &'a Workspace<Node>) -> Self {
+        Project::deploy(node, node.name);
+        Self { node, name: node.name, folder: node.folder() }
+    }
+
+    /// The same, emptied with the agent.
+    pub(super) fn emptied(node: &'a Workspace<Node>) -> Self {
+        let typed = Self::deployed(node);
+        typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+        typed
+    }
+
     /// The first word of `args` is the command, the second one the workload.
     pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.node.program(self.folder);
@@ -71,10 +84,8 @@ pub(super) fn end(mut child: Child, signal: &str) -> Option<i32> {
 #[test]
 fn run_ps_logs_restart_and_stop_work() {
     let node = require!(Workspace::on_node("dev-typed"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let name = node.name;
+    let typed = Typed::emptied(&node);
 
     // Its output and its exit status are this command's.
     let script = "echo out; echo err >&2; exit 3";
@@ -144,9 +155,7 @@ fn run_ps_logs_restart_and_stop_work() {
 #[test]
 fn restore_stops_running_applications_with_sigterm() {
     let node = require!(Workspace::on_node("dev-back"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
+    let typed = Typed::deployed(&node);
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "shell"]).code(0);
     let script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done";
     let mut run = typed.command(&["run", "deploy/shop", "--", "sh", "-c", script]);
@@ -206,10 +215,8 @@ fn run_works_with_shared_or_host_pid_namespace() {
 #[test]
 fn interrupted_run_leaves_its_application_unless_stop_on_exit() {
     let node = require!(Workspace::on_node("dev-stops"));
-    let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let name = node.name;
+    let typed = Typed::emptied(&node);
     let up = |app: &str, flags: &[&str], at_term: &str| {
         let script = format!("trap '{at_term}' TERM; echo up; while :; do sleep 0.1; done");
         let args = [&["run", "deploy/shop", "--name", app], flags, &["--", "sh", "-c", &script]];

@@ -4,7 +4,6 @@
 use std::{fs, fs::File, path::Path, process::Stdio};
 
 use super::{
-    project::Project,
     run_commands::{Typed, end},
 };
 use crate::{
@@ -23,8 +22,7 @@ fn write(folder: &Path, text: &str) {
 fn sync_watch_updates_every_pod_and_new_pods() {
     let node = require!(Workspace::on_node("dev-comes"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
+    let typed = Typed::deployed(&node);
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     fs::create_dir(folder.join("from")).unwrap();
@@ -59,9 +57,7 @@ fn sync_watch_updates_every_pod_and_new_pods() {
 fn sync_watch_of_one_pod_stays_with_it() {
     let node = require!(Workspace::on_node("dev-stays"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let typed = Typed::emptied(&node);
     let write = |text: &str| fs::write(folder.join("file"), text).unwrap();
     write("one");
     let mut watch = typed.command(&["sync", "--watch", "file", "deploy/shop:/tmp/app/file"]);
@@ -89,8 +85,7 @@ fn sync_watch_of_one_pod_stays_with_it() {
 fn sync_watch_is_not_blocked_by_an_unreachable_pod() {
     let node = require!(Workspace::on_node("dev-held"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
+    let typed = Typed::deployed(&node);
     node.kubectl(&["-n", name, "scale", "deploy/shop", "--replicas=2"], "");
     typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
     write(folder, "one");
@@ -123,9 +118,7 @@ fn sync_watch_is_not_blocked_by_an_unreachable_pod() {
 fn sync_watch_updates_new_pods_after_refusals_and_api_server_restart() {
     let node = require!(Workspace::on_node("dev-starts"));
     let (name, folder) = (node.name, node.folder());
-    Project::deploy(&node, name);
-    let typed = Typed { node: &node, name, folder };
-    typed.run(&["empty", "deploy/shop", "--image", "keep", "--idle", "agent"]).code(0);
+    let typed = Typed::emptied(&node);
     write(folder, "one");
     let proxy = Proxy::start(node.kubeconfig(), folder);
     let log = folder.join("log");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    rig::{Cluster, Run, Server, diyadm, reaching_cluster, wait_until},
-    serve::certificates,
+    rig::{Cluster, Run, Server, reaching_cluster, wait_until},
+    serve::LocalWebhook,
 };
 
 /// See the module.
@@ -34,16 +34,11 @@ impl Pair {
     pub(crate) fn hooked_with(name: &str, flags: &[&str]) -> Option<Self> {
         let cluster = reaching_cluster()?;
         let [name, twin] = namespaces(&cluster, name);
-        let folder = certificates(name, name);
-        let server = Server::start(folder.path(), flags);
-        let url = format!("https://{}", server.address);
-        let pair = Self { cluster, name, twin, folder, _server: Some(server) };
-        let label = format!("{name}=enabled");
-        pair.cluster.kubectl(&["label", "namespace", name, &label], "");
-        let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-        let render = [&["render", "--ca", ".", "--url", &url], &names[..], flags].concat();
-        let yaml = diyadm(pair.folder.path(), &render).code(0).stdout;
-        pair.cluster.kubectl(&["apply", "-f", "-"], &yaml);
+        let webhook = LocalWebhook::start(name, flags);
+        cluster.kubectl(&["label", "namespace", name, &format!("{name}=enabled")], "");
+        cluster.kubectl(&["apply", "-f", "-"], &webhook.render(flags));
+        let LocalWebhook { certs, server, .. } = webhook;
+        let pair = Self { cluster, name, twin, folder: certs, _server: Some(server) };
         // A new webhook is known to every part of the API server after a moment.
         let probe = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" },

@@ -5,7 +5,10 @@ use std::thread;
 use serde_json::Value;
 
 use super::client::{bytes, certificates, in_flight, metric, post, read, unread};
-use crate::rig::{Server, diyadm, reaching_cluster, wait_until};
+use crate::{
+    rig::{Server, reaching_cluster, wait_until},
+    serve::LocalWebhook,
+};
 
 const REFUSED: &str = "diyadm_refused_total{code=\"503\"}";
 
@@ -30,13 +33,9 @@ fn api_server_retries_after_overload() {
     let cluster = require!(reaching_cluster());
     let name = cluster.name("overload");
     let _namespace = cluster.namespace(name);
-    let certs = certificates(name, name);
-    let server = Server::start(certs.path(), &["--max-in-flight", "1"]);
-    let url = format!("https://{}", server.address);
-    let label = format!("{name}=enabled");
-    let names = ["-n", name, "--service", name, "--label", &label, "--failure-policy", "Fail"];
-    let render = ["render", "--ca", ".", "--url", &url, "--timeout-seconds", "30"];
-    let yaml = diyadm(certs.path(), &[&render, &names[..]].concat()).code(0).stdout;
+    let webhook = LocalWebhook::start(name, &["--max-in-flight", "1"]);
+    let LocalWebhook { certs, server, .. } = &webhook;
+    let yaml = webhook.render(&["--timeout-seconds", "30"]);
     cluster.kubectl(&["apply", "-f", "-"], &yaml);
     let object = ::diyadm::webhook::manifests::test_deployment(name).unwrap().to_string();
     let create = |more: &[&str]| {
@@ -48,11 +47,11 @@ fn api_server_retries_after_overload() {
         create(&["--dry-run=server"]) == "empty-container:latest"
     });
 
-    let mut only = unread(&server, certs.path());
-    wait_until("the only place is taken", || in_flight(&server) == 1);
+    let mut only = unread(server, certs.path());
+    wait_until("the only place is taken", || in_flight(server) == 1);
     thread::scope(|scope| {
         let created = scope.spawn(|| create(&[]));
-        wait_until("it was told to come again", || metric(&server, REFUSED) > 0);
+        wait_until("it was told to come again", || metric(server, REFUSED) > 0);
         assert_eq!(read(&mut only).unwrap().status, 200);
         assert_eq!(created.join().unwrap(), "empty-container:latest", "nobody sees a failure");
     });
