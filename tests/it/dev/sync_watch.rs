@@ -3,9 +3,7 @@
 
 use std::{fs, fs::File, path::Path, process::Stdio};
 
-use super::{
-    run_commands::{Typed, end},
-};
+use super::run_commands::{Typed, end};
 use crate::{
     cut_connections::cutter::Cutter,
     proxy::{Fate, Proxy},
