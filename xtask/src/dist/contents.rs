@@ -65,7 +65,7 @@ impl Contents {
         let program = fs::read(program).with_context(|| program.display().to_string())?;
         let mut files = vec![
             File::new(platform.program(), 0o755, program),
-            File::new(KUBECTL_COMPLETE, 0o755, KUBECTL_COMPLETE_SCRIPT),
+            kubectl_complete(KUBECTL_COMPLETE),
             File::new("LICENSE", 0o644, self.license.clone()),
             File::new("README.md", 0o644, self.readme.clone()),
         ];
@@ -73,11 +73,11 @@ impl Contents {
         files.extend(below("man/man1", &self.pages));
         tar_gz(&files, &format!("{}/", release.folder(platform)), release)
     }
+}
 
-    /// The script for kubectl's completion.
-    pub(super) fn kubectl_complete(&self, folder: &str) -> File {
-        File::new(format!("{folder}/{KUBECTL_COMPLETE}"), 0o755, KUBECTL_COMPLETE_SCRIPT)
-    }
+/// The script for kubectl's completion.
+pub(super) fn kubectl_complete(path: impl Into<String>) -> File {
+    File::new(path, 0o755, KUBECTL_COMPLETE_SCRIPT)
 }
 
 /// Files as entries of a folder.

@@ -9,7 +9,7 @@ use diyadm_image::hex;
 use openssl::hash::{MessageDigest, hash};
 
 use super::{
-    contents::Contents,
+    contents::{Contents, KUBECTL_COMPLETE, kubectl_complete},
     platform::Platform,
     release::Release,
     tarball::{Content, File, gzip, tar_gz},
@@ -58,7 +58,7 @@ fn files(contents: &Contents, program: &Path, release: &Release) -> Result<Vec<F
         File::new("usr/bin/diyadm", 0o755, program),
         // So that `kubectl diyadm` works.
         File::link("usr/bin/kubectl-diyadm", "diyadm"),
-        contents.kubectl_complete("usr/bin"),
+        kubectl_complete(format!("usr/bin/{KUBECTL_COMPLETE}")),
         File::new(format!("{docs}/copyright"), 0o644, contents.license.clone()),
         File::new(format!("{docs}/README.md.gz"), 0o644, gzip(&contents.readme, release.profile)?),
     ];

@@ -104,7 +104,8 @@ impl Release {
 
 /// Year, month and day of a day since 1970, by the Gregorian calendar.
 fn date(days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let of = |year: u64, every| year.is_multiple_of(every);
+    let is_leap = |year| of(year, 4) && (!of(year, 100) || of(year, 400));
     let (mut year, mut left) = (1970, days);
     while left >= 365 + u64::from(is_leap(year)) {
         left -= 365 + u64::from(is_leap(year));
