@@ -19,6 +19,7 @@ pub mod plan;
 mod plugin;
 pub mod rights;
 pub mod rules;
+pub mod schema;
 pub mod serve;
 mod spelling;
 pub mod status;
@@ -107,6 +108,8 @@ pub enum Command {
     Images(images::Images),
     /// Print the rights that developers or installers need
     Rights(rights::Rights),
+    /// Print the JSON schema of a file or of an output
+    Schema(schema::Schema),
     /// Print a completion script for a shell
     Completions {
         /// The shell to complete for

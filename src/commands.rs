@@ -29,6 +29,7 @@ mod rights;
 mod rules;
 mod run;
 mod runtime;
+mod schema;
 mod serve;
 mod shell;
 mod status;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
         Command::Version(args) => version::run(&global, &args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { folder } => man::run(&folder),
     }

@@ -1,5 +1,6 @@
 //! Explains which rule decided how a workload is emptied, and the source of each part.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// One part of how a workload is emptied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`
@@ -25,7 +26,7 @@ pub struct Part {
 }
 
 /// The decision of the rules about one workload.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// `Deployment`
@@ -48,7 +49,7 @@ pub struct Explained {
 }
 
 /// A rule that does not match.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Passed {
     /// From 1.

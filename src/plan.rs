@@ -2,6 +2,7 @@
 //!
 //! Pure: observations and decisions are passed in, and a value to print is returned.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ mod text;
 pub use fields::Edit;
 
 /// What would be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Does {
     /// Its pod template changes.
@@ -50,7 +51,7 @@ pub struct Decided {
 }
 
 /// The plan for one workload.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadPlan {
     /// Its identity, and the source of each part of the decision.
@@ -58,10 +59,10 @@ pub struct WorkloadPlan {
     pub explained: Explained,
     /// What would be done.
     pub does: Does,
-    /// See [`Decided::why`].
+    /// Why it stays as it is, or who empties its Pods; a sentence without its full stop.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// See [`Decided::hint`].
+    /// What to do about it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hint: String,
     /// The containers that would be emptied; empty if a webhook or policy chooses them.

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::webhook::checks::{Finding, Level};
 
@@ -19,18 +20,36 @@ pub enum ReportFormat {
     Junit,
 }
 
-/// `{"findings": […], "ok": n, "warnings": n, "failed": n, "unknown": n}`, indented, with a
-/// newline at its end.
-pub fn json(findings: &[Finding]) -> String {
+/// The findings, and how many there are of each level.
+#[derive(JsonSchema, Serialize)]
+pub struct Report<'a> {
+    /// In the order of the checks.
+    #[schemars(with = "Vec<Finding>")]
+    findings: &'a [Finding],
+    /// Number of findings without a problem.
+    ok: usize,
+    /// Number of warnings.
+    warnings: usize,
+    /// Number of failures.
+    failed: usize,
+    /// Number of findings that could not be checked.
+    unknown: usize,
+}
+
+/// A [`Report`], indented, with a newline at its end.
+///
+/// # Errors
+/// None in practice: it is plain data.
+pub fn json(findings: &[Finding]) -> serde_json::Result<String> {
     let count = |level| count(findings, level);
-    let report = json!({
-        "findings": findings,
-        "ok": count(Level::Ok),
-        "warnings": count(Level::Warning),
-        "failed": count(Level::Failed),
-        "unknown": count(Level::Unknown),
-    });
-    format!("{report:#}\n")
+    let report = Report {
+        findings,
+        ok: count(Level::Ok),
+        warnings: count(Level::Warning),
+        failed: count(Level::Failed),
+        unknown: count(Level::Unknown),
+    };
+    Ok(serde_json::to_string_pretty(&report)? + "\n")
 }
 
 /// JUnit XML: one test suite, with one case for each finding.
@@ -122,7 +141,7 @@ mod tests {
     #[test]
     fn json_report_counts_findings() {
         let ok = Finding::ok("a", "b").took(Duration::from_millis(2));
-        let value: serde_json::Value = serde_json::from_str(&json(&[ok])).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json(&[ok]).unwrap()).unwrap();
         assert_eq!(value["ok"], 1);
         assert_eq!(value["failed"], 0);
         assert_eq!(value["findings"][0]["micros"], 2000);

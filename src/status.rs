@@ -1,6 +1,7 @@
 //! (workloads, Pods, watched objects) → the status table of `diyadm status`: pure. All its data is
 //! read from the objects; nothing is stored anywhere else.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ pub use state::State;
 pub use table::{Columns, age, table};
 
 /// A row of the status table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Where it is.
@@ -33,7 +34,7 @@ pub struct Row {
     pub kind: String,
     /// `metadata.name`
     pub name: String,
-    /// See [`State`].
+    /// How it is emptied, or that it is not.
     pub state: State,
     /// `workload` or `pod`; an empty string if the workload is not empty.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -65,6 +66,14 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is the row of this object.
+    pub fn is_of(&self, object: &Value) -> bool {
+        let meta = &object["metadata"];
+        object["kind"] == self.kind.as_str()
+            && meta["namespace"] == self.namespace.as_str()
+            && meta["name"] == self.name.as_str()
+    }
+
     /// Whether it is emptied or restored, and has fewer ready Pods than wanted.
     pub fn lacks_pods(&self) -> bool {
         let counts = self.ready.split_once('/');
@@ -80,7 +89,7 @@ impl Row {
 }
 
 /// An application in an empty container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Application {
     /// Its Pod.
     pub pod: String,
@@ -91,7 +100,7 @@ pub struct Application {
 }
 
 /// An idle container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Container {
     /// Its name.
     pub name: String,

@@ -65,9 +65,10 @@ pub use reference::EMPTY_IMAGE;
 pub use refusal::{OptOut, Refusal};
 pub use rule_input::cron_job;
 pub use rules::{
-    AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, Idle, Image, KEEP, LONGEST_IMAGE,
-    Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE, Ready, Rule, RuleInput, Rules,
-    image_name, lint as lint_rules, parse as parse_rules, parse_kinds, registry,
+    AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, File as RulesFile, Idle, Image,
+    KEEP, Kinds as KindsFile, LONGEST_IMAGE, Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE,
+    Ready, Rule, RuleInput, Rules, image_name, lint as lint_rules, parse as parse_rules,
+    parse_kinds, registry,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};

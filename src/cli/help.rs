@@ -16,11 +16,11 @@ const GROUPS: [Group; 5] = [
     ),
     ("Files", &["mutate", "rules"]),
     ("Webhook", &["install", "check", "verify", "uninstall", "init", "render", "serve"]),
-    ("Other", &["images", "rights", "completions", "version"]),
+    ("Other", &["images", "rights", "schema", "completions", "version"]),
 ];
 
 /// Shell lines for each command, shown at the end of its help.
-const EXAMPLES: [(&str, &[&str]); 32] = [
+const EXAMPLES: [(&str, &[&str]); 33] = [
     (
         "empty",
         &["diyadm empty deploy/web", "diyadm empty sts/db -n shop --image keep --replicas 1"],
@@ -28,7 +28,7 @@ const EXAMPLES: [(&str, &[&str]); 32] = [
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),
     ("status", &["diyadm status -n shop", "diyadm status -A --watch"]),
     ("plan", &["diyadm plan deploy/web", "diyadm plan -f manifests --image keep -o json"]),
-    ("dev", &["diyadm dev --init deploy/web", "diyadm dev --debug"]),
+    ("dev", &["diyadm dev --init deploy/web", "diyadm dev --debug", "diyadm dev --once -o json"]),
     (
         "run",
         &[
@@ -99,6 +99,7 @@ const EXAMPLES: [(&str, &[&str]); 32] = [
             "diyadm rights --for installer -o yaml | kubectl apply -f -",
         ],
     ),
+    ("schema", &["diyadm schema events", "diyadm schema project > diyadm.schema.json"]),
     (
         "completions",
         &[

@@ -12,6 +12,8 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "\
+With -A there is one line for each workload.
+
 Exit codes: 0; 1 if a named workload would stay as it is; 2 if a file is invalid; 3 if the \
 cluster cannot be reached.",
     mut_arg("filename", |filename| filename.help(ManifestFlags::OFFLINE))

@@ -1,5 +1,5 @@
 //! `diyadm completions`, and the answers to its script at each TAB: flags and commands from the
-//! command tree, workloads from the cluster.
+//! command tree, names from the kubeconfig and the cluster.
 
 use std::{
     env,
@@ -14,24 +14,58 @@ use clap_complete::{
     ArgValueCompleter, CompleteEnv, CompletionCandidate, Shell,
     env::{EnvCompleter, Shells},
 };
+use serde_json::Value;
 
 use super::runtime;
 use crate::{
     cli::Cli,
+    dev::{
+        flags::{ContainerFlags, ContainerTarget},
+        session::Session,
+        target,
+    },
     exit::Code,
+    kinds,
     kubernetes::{
-        Cluster, ConnectionFlags,
+        Cluster, ConnectionFlags, NAMESPACE,
+        kubeconfig::{Files, Kubeconfig},
         targets::{self, Targets, Unnamed},
     },
-    ui::terminal,
+    ui::terminal::{self, Terminal, TerminalFlags},
 };
 
 /// Set by the script in its calls.
 const VARIABLE: &str = "DIYADM_COMPLETE";
 /// Timeout: completion does not wait for a slow cluster.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Names of arguments for workloads.
-const WORKLOADS: [&str; 2] = ["workload", "workloads"];
+/// What an argument names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Contexts,
+    Namespaces,
+    Workloads,
+    /// `deploy/web:`, before a path.
+    Targets,
+    Containers,
+    Applications,
+}
+
+impl Names {
+    /// By the argument's id and command.
+    fn of(command: &str, id: &str) -> Option<Self> {
+        match id {
+            "context" => Some(Self::Contexts),
+            "namespace" | "webhook_namespace" => Some(Self::Namespaces),
+            "workload" | "workloads" => Some(Self::Workloads),
+            "destination" => Some(Self::Targets),
+            "container" | "containers" => Some(Self::Containers),
+            "name" if ["logs", "stop", "restart", "run"].contains(&command) => {
+                Some(Self::Applications)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// Prints the script.
 pub(super) fn run(shell: Shell) -> Result<Code> {
@@ -72,32 +106,54 @@ fn is_question(shell: &OsStr, mut words: impl Iterator<Item = OsString>) -> bool
     follows && shell.to_str().is_some_and(is_known)
 }
 
-/// The command and its subcommands, with completion for workload arguments.
+/// The command and its subcommands, with completion for arguments that name things of the cluster.
 fn asking(command: Command) -> Command {
-    let command = command.mut_args(|one| {
-        if WORKLOADS.contains(&one.get_id().as_str()) {
-            one.add(ArgValueCompleter::new(candidates))
-        } else {
-            one
+    let of = command.get_name().to_owned();
+    let command = command.mut_args(|one| match Names::of(&of, one.get_id().as_str()) {
+        Some(names) => {
+            one.add(ArgValueCompleter::new(move |begun: &OsStr| candidates(names, begun)))
         }
+        None => one,
     });
     command.mut_subcommands(asking)
 }
 
-/// The cluster's workloads with this prefix; empty if it does not answer.
-fn candidates(begun: &OsStr) -> Vec<CompletionCandidate> {
+/// Those that begin so; none if the cluster does not answer.
+fn candidates(names: Names, begun: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = begun.to_str() else { return Vec::new() };
     // `diyadm -- diyadm restore -n shop deploy/`
-    let words = env::args_os().skip_while(|word| word != "--").skip(2);
-    let said = Said::of(words);
-    let names = runtime::run_interruptible("", async {
-        tokio::time::timeout(PATIENCE, workloads(&said, begun)).await?
-    });
-    names.unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    let line: Vec<_> = env::args_os().skip_while(|word| word != "--").skip(2).collect();
+    let said = Said::of(line.into_iter());
+    let found = async { tokio::time::timeout(PATIENCE, find(names, &said, begun)).await? };
+    let found = runtime::run_interruptible("", found).unwrap_or_default();
+    found.into_iter().filter(|name| name.starts_with(begun)).map(CompletionCandidate::new).collect()
 }
 
-async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
+async fn find(names: Names, said: &Said, begun: &str) -> Result<Vec<String>> {
+    if names == Names::Contexts {
+        let flag = said.connection.kubeconfig.as_deref();
+        let files = Files::new(flag, env::var_os("KUBECONFIG"), env::var_os("HOME"));
+        return Ok(Kubeconfig::load(&files)?.context_names().map(ToOwned::to_owned).collect());
+    }
     let cluster = Cluster::connect(&said.connection).await?;
+    match names {
+        Names::Contexts => Ok(Vec::new()),
+        Names::Namespaces => {
+            let all = cluster.list(&NAMESPACE, "", "").await?;
+            let names = all.iter().filter_map(|one| one["metadata"]["name"].as_str());
+            Ok(names.map(ToOwned::to_owned).collect())
+        }
+        Names::Workloads => workloads(&cluster, said, begun).await,
+        Names::Targets => {
+            let found = workloads(&cluster, said, begun).await?;
+            Ok(found.into_iter().map(|name| name + ":").collect())
+        }
+        Names::Containers => containers(&cluster, said, begun).await,
+        Names::Applications => applications(&cluster, said).await,
+    }
+}
+
+async fn workloads(cluster: &Cluster, said: &Said, begun: &str) -> Result<Vec<String>> {
     let kind = begun.split_once('/').map(|(kind, _)| kind.to_owned());
     let targets = Targets {
         workloads: kind.iter().cloned().collect(),
@@ -105,20 +161,54 @@ async fn workloads(said: &Said, begun: &str) -> Result<Vec<String>> {
         all: true,
         ..Targets::default()
     };
-    let found = targets::find(&cluster, &targets, Unnamed::All).await?.found;
+    let found = targets::find(cluster, &targets, Unnamed::All).await?.found;
     let names = found.iter().map(|found| match &kind {
         // The kind as typed: `deploy/web`.
         Some(kind) => format!("{kind}/{}", found.name),
         None => found.shown(),
     });
-    Ok(names.filter(|name| name.starts_with(begun)).collect())
+    Ok(names.collect())
 }
 
-/// The cluster flags on the command line so far.
+/// The containers of the workload on the line; `a,b` is continued after its last comma.
+async fn containers(cluster: &Cluster, said: &Said, begun: &str) -> Result<Vec<String>> {
+    let targets = Targets {
+        workloads: said.workload.iter().cloned().collect(),
+        namespace: said.namespace.clone(),
+        ..Targets::default()
+    };
+    let before = begun.rfind(',').map_or("", |comma| &begun[..=comma]);
+    let mut names = Vec::new();
+    for found in targets::find(cluster, &targets, Unnamed::Refused).await?.found {
+        let path = format!("{}/spec/containers", found.kind.template());
+        let all = found.object.pointer(&path).and_then(Value::as_array);
+        let all = all.into_iter().flatten().filter_map(|one| one["name"].as_str());
+        names.extend(all.map(|name| format!("{before}{name}")));
+    }
+    Ok(names)
+}
+
+/// What was started in the container that the line names.
+async fn applications(cluster: &Cluster, said: &Said) -> Result<Vec<String>> {
+    let terminal = Terminal::new(&TerminalFlags { quiet: true, ..TerminalFlags::default() });
+    let workload = said.workload.clone().context("no workload")?;
+    let (container, namespace) = (said.container.clone(), said.namespace.clone());
+    let inside = ContainerFlags { container, namespace, live: false };
+    let at = ContainerTarget { workload, inside };
+    let session = Session::open(cluster, &terminal, &at, &[]).await?;
+    let pick = session.pick().await?;
+    let Some(mut agent) = session.existing_agent(&pick).await? else { return Ok(Vec::new()) };
+    let apps = session.list(&mut agent).await?.apps;
+    Ok(apps.into_iter().map(|app| app.name).collect())
+}
+
+/// What the command line says so far.
 #[derive(Debug, Default)]
 struct Said {
     connection: ConnectionFlags,
     namespace: Option<String>,
+    container: Option<String>,
+    workload: Option<String>,
 }
 
 impl Said {
@@ -129,23 +219,41 @@ impl Said {
         while let Some(word) = words.next() {
             let (flag, value) = match word.split_once('=') {
                 Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
-                None => match word.strip_prefix("-n").filter(|name| !name.is_empty()) {
-                    Some(name) => ("-n".to_owned(), Some(name.to_owned())),
-                    None => (word, None),
+                None => match word.get(..2).filter(|flag| ["-n", "-c"].contains(flag)) {
+                    Some(flag) if word.len() > 2 => (flag.to_owned(), Some(word[2..].to_owned())),
+                    _ => (word, None),
                 },
             };
-            if !["-n", "--namespace", "--context", "--kubeconfig"].contains(&flag.as_str()) {
-                continue;
-            }
-            let value = value.or_else(|| words.next());
-            match flag.as_str() {
-                "--context" => said.connection.context = value,
-                "--kubeconfig" => said.connection.kubeconfig = value.map(Into::into),
-                _ => said.namespace = value,
-            }
+            let member = match flag.as_str() {
+                "-n" | "--namespace" => &mut said.namespace,
+                "-c" | "--container" => &mut said.container,
+                "--context" => &mut said.connection.context,
+                "--kubeconfig" => {
+                    said.connection.kubeconfig = value.or_else(|| words.next()).map(Into::into);
+                    continue;
+                }
+                word if said.workload.is_none() && is_workload(word) => {
+                    let place = word.split(':').next().unwrap_or_default();
+                    said.workload = Some(place.to_owned());
+                    continue;
+                }
+                _ => continue,
+            };
+            *member = value.or_else(|| words.next());
         }
         said
     }
+}
+
+/// Whether a word is `deploy/web`, and no path.
+fn is_workload(word: &str) -> bool {
+    let is_kind = |kind: &str| {
+        let kind = kind.split('.').next().unwrap_or_default();
+        kinds::workloads().any(|known| known.is_called(kind))
+    };
+    let is_service = target::service_name(word).is_some();
+    word.split_once('/')
+        .is_some_and(|(kind, name)| !name.is_empty() && (is_kind(kind) || is_service))
 }
 
 #[cfg(test)]
@@ -161,10 +269,26 @@ mod tests {
             ("restore --namespace", [None, None, None]),
             ("empty --image=x:1 --namespace=a --namespace b", [Some("b"), None, None]),
         ] {
-            let Said { connection, namespace } = Said::of(line.split(' ').map(OsString::from));
+            let said = Said::of(line.split(' ').map(OsString::from));
+            let Said { connection, namespace, .. } = said;
             let kubeconfig = connection.kubeconfig.map(|path| path.display().to_string());
             let seen = [namespace, connection.context, kubeconfig];
             assert_eq!(seen, expected.map(|text| text.map(ToOwned::to_owned)), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_workload_is_the_first_word_of_a_known_kind() {
+        for (line, expected) in [
+            ("logs deploy/web -c", [Some("deploy/web"), None]),
+            ("sync target/app.jar deploy/web:/tmp/ -c app", [Some("deploy/web"), Some("app")]),
+            ("stop -capp svc/web ", [Some("svc/web"), Some("app")]),
+            ("logs deployments.apps/web", [Some("deployments.apps/web"), None]),
+            ("logs deploy/", [None, None]),
+        ] {
+            let Said { workload, container, .. } = Said::of(line.split(' ').map(OsString::from));
+            let expected = expected.map(|word| word.map(ToOwned::to_owned));
+            assert_eq!([workload, container], expected, "{line}");
         }
     }
 

@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use super::{empty, inside::block, restore};
+use super::{empty, inside::block, restore, schema};
 use crate::{
-    cli::{Global, dev::Dev},
+    cli::{Global, dev::Dev, schema::SchemaName},
     dev::{
         detect::{self, Files},
         dev_loop::Loop,
@@ -142,7 +142,11 @@ fn restore_args(at: &ContainerTarget) -> RestoreArgs {
     RestoreArgs { targets: targets(at), ..RestoreArgs::default() }
 }
 
-/// Writes a first file, and never overwrites one.
+/// The file that a first diyadm.yaml names for editors, relative to its own folder, so that it works
+/// without a network and for the next person too.
+const SCHEMA: &str = "diyadm.schema.json";
+
+/// Writes a first file and its schema, and never overwrites one.
 fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let real = folder.canonicalize().with_context(|| folder.display().to_string())?;
@@ -152,6 +156,7 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
     let own = real.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let read = |path: &str| fs::read_to_string(real.join(path)).ok();
     let text = detect::write(&Files { names: &names, folder: &own, read: &read }, workload)?;
+    let text = format!("# yaml-language-server: $schema={SCHEMA}\n{text}");
     if file == Path::new("-") {
         print(&text)?;
         return Ok(Code::Done);
@@ -166,6 +171,13 @@ fn init(terminal: &Terminal, file: &Path, workload: Option<&str>) -> Result<Code
         }
         staged_files::unwritable(file, &error, "-f FILE")
     })?;
+    let schema = folder.join(SCHEMA);
+    match staged_files::create(&schema, &schema::text(SchemaName::Project)?, 0o666) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            terminal.warn(&format!("{} cannot be written: {error}", schema.display()));
+        }
+        _ => {}
+    }
     terminal.done(&format!("{shown} was written; check it, then run `diyadm dev`"), None);
     Ok(Code::Done)
 }

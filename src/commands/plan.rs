@@ -34,6 +34,11 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
         (plans, Selection::Together)
     };
     terminal::print(&match args.output {
+        Format::Text if args.targets.all_namespaces => {
+            let lines = plans.iter().map(WorkloadPlan::summary).collect::<String>();
+            terminal.say("For all details of one: `diyadm plan KIND/NAME -n NAMESPACE`.");
+            lines
+        }
         Format::Text => plans.iter().map(WorkloadPlan::text).collect::<Vec<_>>().join("\n"),
         Format::Json => serde_json::to_string_pretty(&plans)? + "\n",
         Format::Yaml => yaml::write(&serde_json::to_value(&plans)?)?,

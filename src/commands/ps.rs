@@ -7,7 +7,6 @@ use std::{
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
-use serde_json::json;
 use tokio::time::sleep;
 
 use super::inside::block;
@@ -20,7 +19,7 @@ use crate::{
         pods::{LiveContainers, Pick},
         run::interrupted,
         session::Session,
-        table::{ContainerApps, table},
+        table::{ContainerApps, Pods, table},
         target::EXEC,
         trouble::is_lost,
     },
@@ -135,11 +134,7 @@ async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<ContainerApps>> {
 
 fn print(terminal: &Terminal, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
     if args.output == Listing::Json {
-        let pods = seen.iter().map(|seen| {
-            let ContainerApps { pod, container, apps } = seen;
-            json!({ "pod": pod, "container": container, "supervisor": apps.supervisor, "apps": apps.apps, "others": apps.others })
-        });
-        let pods = json!({ "pods": pods.collect::<Vec<_>>() });
+        let pods = serde_json::to_value(Pods::of(seen))?;
         return if args.watch {
             terminal::stream(&format!("{pods}\n"))
         } else {

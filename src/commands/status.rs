@@ -44,12 +44,7 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let scalers = sees_all && args.output != Some(Output::Name);
         let (mut around, errors) =
             Surroundings::fetch(&cluster, scope, targeted.everything, scalers).await;
-        if !errors.is_empty() {
-            terminal.warn(
-                "namespaces, webhook configurations or policies may not be read, so some \
-                 workloads with state missed may be missing here",
-            );
-        }
+        let sees_webhooks = errors.is_empty();
         if args.watch {
             let sees_pods = pods.is_some();
             let follow = Follow { cluster: &cluster, scope, targeted: &targeted, sees_pods };
@@ -64,10 +59,18 @@ pub(super) fn run(global: &Global, args: &Status) -> Result<Code> {
         let objects = targeted.found.into_iter().map(|found| found.object.into_value());
         let objects: Vec<_> = objects.collect();
         let mut rows = around.rows(&objects, &pods).await;
+        let others = objects.iter().filter(|object| !rows.iter().any(|row| row.is_of(object)));
+        let others = others.count();
+        if is_table && !sees_webhooks && others > 0 {
+            terminal.warn(&format!(
+                "you may not read webhooks and policies, so whether one would empty the {others} \
+                 other workloads is not shown (state missed)"
+            ));
+        }
         if args.output.is_some_and(|output| output != Output::Name) {
             applications::ask(&cluster, &mut rows, &objects, &pods).await;
         }
-        if rows.is_empty() && args.output.is_none_or(|output| output == Output::Wide) {
+        if rows.is_empty() && is_table {
             terminal.say(NOTHING);
         }
         if args.output.is_none() {

@@ -1,6 +1,7 @@
 //! `diyadm.yaml`: the settings of a project for the loop. Pure: its text is passed in.
 
 use ignore::gitignore::GitignoreBuilder;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -9,14 +10,18 @@ use super::{
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::{ui::text::clause, workload::registry, yaml::ConfigError};
+use crate::{
+    ui::text::clause,
+    workload::{Idle, registry},
+    yaml::ConfigError,
+};
 use diyadm_agent::protocol::name_fits;
 
 /// The file's name.
 pub(crate) const FILE: &str = "diyadm.yaml";
 
 /// The settings of a project.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Project {
     /// `deploy/web`; the command line may override it.
@@ -36,14 +41,17 @@ pub(crate) struct Project {
     pub(crate) build: Option<String>,
     /// Patterns of files whose change starts a build; by default the whole project.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     watch: Vec<Spanned<String>>,
     /// The files to send.
     #[serde(default)]
+    #[schemars(with = "Vec<Sync>")]
     sync: Vec<Spanned<Sync>>,
     /// What runs.
     pub(crate) run: Run,
     /// Local ports to forward.
     #[serde(default)]
+    #[schemars(with = "Vec<Number>")]
     forward: Vec<Spanned<Number>>,
     /// The port of Java's debugger, for --debug.
     #[serde(default = "debug_port")]
@@ -51,7 +59,7 @@ pub(crate) struct Project {
 }
 
 /// How a workload is emptied: the flags of `diyadm empty`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Empty {
     /// An image, or `keep`.
@@ -59,9 +67,11 @@ pub(crate) struct Empty {
     pub(crate) image: Option<String>,
     /// The registry of diyadm's own images.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     registry: Option<Spanned<String>>,
     /// `entrypoint`, `shell` or `agent`.
     #[serde(default)]
+    #[schemars(with = "Option<Idle>")]
     idle: Option<Spanned<String>>,
     /// How many replicas while it is empty.
     #[serde(default)]
@@ -69,7 +79,7 @@ pub(crate) struct Empty {
 }
 
 /// One folder or file to send.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, JsonSchema, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Sync {
     /// The local path, relative to the folder of diyadm.yaml.
@@ -89,13 +99,15 @@ pub(crate) struct Sync {
 }
 
 /// The application.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     /// Its name.
     #[serde(default = "app")]
+    #[schemars(with = "String")]
     name: Spanned<String>,
     /// Program and arguments.
+    #[schemars(with = "Words")]
     command: Spanned<Words>,
     /// Environment variables in addition to the container's.
     #[serde(default)]
@@ -114,7 +126,7 @@ pub(crate) struct Run {
     pub(crate) stdin: bool,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, JsonSchema, Deserialize, PartialEq, Eq)]
 #[serde(untagged, expecting = "a command is one line of words, or a list of them")]
 enum Words {
     List(Vec<String>),
@@ -122,7 +134,7 @@ enum Words {
 }
 
 /// `8080:80`, or a number alone.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, JsonSchema, Deserialize, PartialEq, Eq)]
 #[serde(untagged, expecting = "a port is a number up to 65535, or LOCAL:REMOTE")]
 enum Number {
     Port(u16),

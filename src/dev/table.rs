@@ -1,7 +1,10 @@
 //! The output of `ps` as text. Pure: the time is passed in.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::ui::text::columns_within;
-use diyadm_agent::protocol::{App, Apps, State};
+use diyadm_agent::protocol::{App, Apps, State, Supervisor};
 
 /// A Pod's container and its agent's answer.
 #[derive(Clone, Debug)]
@@ -12,6 +15,39 @@ pub(crate) struct ContainerApps {
     pub(crate) container: String,
     /// Its agent's answer.
     pub(crate) apps: Apps,
+}
+
+/// What `ps -o json` prints.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Pods {
+    /// The Pods of the workload.
+    pods: Vec<Pod>,
+}
+
+/// A Pod and the applications in its container.
+#[derive(JsonSchema, Serialize)]
+struct Pod {
+    /// Its name.
+    pod: String,
+    /// The container.
+    container: String,
+    /// The agent that started the applications; null if none runs.
+    supervisor: Option<Supervisor>,
+    /// The applications that run or have run.
+    apps: Vec<App>,
+    /// Protocols of other agents there, which this diyadm cannot ask.
+    others: Vec<u32>,
+}
+
+impl Pods {
+    /// The same as data.
+    pub(crate) fn of(seen: &[ContainerApps]) -> Self {
+        let pod = |ContainerApps { pod, container, apps }: &ContainerApps| {
+            let Apps { supervisor, apps, others } = apps.clone();
+            Pod { pod: pod.clone(), container: container.clone(), supervisor, apps, others }
+        };
+        Self { pods: seen.iter().map(pod).collect() }
+    }
 }
 
 /// The table: a header, then one line for each application. `wide` adds the command and the folder;

@@ -6,6 +6,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,20 +29,25 @@ const RESERVED: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 static DECLARED: RwLock<Vec<&'static Kind>> = RwLock::new(Vec::new());
 
 /// A kind as rules.yaml and `--kinds FILE` declare it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Declaration {
+    /// Its API group: `example.com`.
     group: String,
+    /// `v1`
     version: String,
+    /// `Widget`
     kind: String,
     /// By default the kind in lower case with an `s`.
     plural: Option<String>,
+    /// As in its CustomResourceDefinition.
     #[serde(default)]
     short_names: Vec<String>,
-    /// By default [`TEMPLATE`].
+    /// The path of its pod template; by default `.spec.template`.
     pod_template: Option<String>,
-    /// By default [`REPLICAS`]; absent if the kind has no such number.
+    /// `.spec.replicas`, if the kind has a number of Pods.
     replicas: Option<String>,
+    /// Whether its pod template can be changed in place.
     #[serde(default = "yes")]
     mutable: bool,
 }

@@ -32,7 +32,7 @@ pub(crate) fn print_findings(
             findings.iter().for_each(|finding| print_finding(terminal, finding));
             Ok(())
         }
-        ReportFormat::Json => terminal::print(&report::json(findings)),
+        ReportFormat::Json => terminal::print(&report::json(findings)?),
         ReportFormat::Junit => terminal::print(&report::junit(command, findings)),
     }
 }

@@ -1,6 +1,7 @@
 //! The result for each object: a line for people when it happens, and a list for machines (`-o`).
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// The result for one object or file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 struct ObjectOutcome {
     /// `Secret`; `File` for files of `--out`.
     kind: String,
@@ -23,15 +24,19 @@ struct ObjectOutcome {
     came_to: &'static str,
 }
 
-/// The output of `-o`.
-#[derive(Serialize)]
+/// The result for each object.
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+pub(crate) struct Report<'a> {
+    /// `client` or `server`, if nothing was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     dry_run: Option<&'static str>,
+    /// In the order of the work.
+    #[schemars(with = "Vec<ObjectOutcome>")]
     objects: &'a [ObjectOutcome],
     /// The certificate that is used from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Facts>")]
     certificate: Option<&'a Facts>,
 }
 

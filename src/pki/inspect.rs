@@ -8,12 +8,13 @@ use openssl::{
     hash::MessageDigest,
     x509::{X509, X509NameRef, X509Ref},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::private_key;
 
 /// The content of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
     /// `C = CN, O = Wise2c, CN = …`, in the order of the certificate.
@@ -22,11 +23,13 @@ pub struct Facts {
     pub issuer: String,
     /// `DNS:…`, `IP:…`
     pub sans: Vec<String>,
-    /// Seconds since 1970; written as RFC 3339.
+    /// RFC 3339.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub not_before: i64,
-    /// Seconds since 1970; written as RFC 3339.
+    /// RFC 3339.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub not_after: i64,
     /// SHA-256, upper-case hex with colons.
     pub fingerprint: String,

@@ -1,6 +1,7 @@
 //! The fields that a patch changes: before and after.
 
 use jsonptr::{PointerBuf, Token};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// A field that would change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Edit {
     /// A JSON Pointer (RFC 6901).
     pub path: String,

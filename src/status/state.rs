@@ -1,9 +1,10 @@
 //! The states of workloads in the status table.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The state of a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Its pod template is emptied.

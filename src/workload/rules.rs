@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, SUSPEND};
@@ -11,7 +12,7 @@ mod file;
 mod image;
 mod lint;
 
-pub use file::{MATCHES, MEMBERS, Member, parse, parse_kinds};
+pub use file::{File, Kinds, MATCHES, MEMBERS, Member, parse, parse_kinds};
 pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name, registry};
 pub use lint::lint;
 
@@ -32,7 +33,7 @@ impl From<String> for Image {
 }
 
 /// The command of an empty container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Idle {
     /// The image's own ENTRYPOINT, as in the blog.
@@ -44,7 +45,7 @@ pub enum Idle {
 }
 
 /// The level of emptying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The workload's own pod template changes, as in the blog.
@@ -54,7 +55,7 @@ pub enum Level {
 }
 
 /// When an emptied Pod is Ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
     /// As soon as its containers run: Services send requests to it.
@@ -65,28 +66,30 @@ pub enum Ready {
 
 /// The settings of one source: a flag, a rule of the file, an annotation. `None` leaves it to the
 /// next source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Choice {
     /// Whether it is emptied at all.
     pub empty: Option<bool>,
     /// `a,b`, or `*` for all.
     pub containers: Option<String>,
-    /// See [`Image`].
+    /// An image, or `keep` for their own.
+    #[schemars(with = "Option<String>")]
     pub image: Option<Image>,
-    /// See [`Idle`].
+    /// What the empty container runs.
     pub idle: Option<Idle>,
-    /// See [`Level`].
+    /// What changes.
     pub level: Option<Level>,
     /// Its replicas while it is empty.
     pub replicas: Option<u32>,
-    /// See [`Ready`].
+    /// When the Pods of an empty workload are Ready.
     pub ready: Option<Ready>,
 }
 
 /// A rule of rules.yaml.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(default)]
+#[schemars(extend("additionalProperties" = false))]
 pub struct Rule {
     /// Which workloads it matches; an empty one matches all.
     pub r#match: Match,
@@ -97,7 +100,7 @@ pub struct Rule {
 
 /// What a rule matches: every non-empty list must have a matching pattern. `*` and `?` match any
 /// text and any character.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     /// Namespaces.
@@ -170,13 +173,13 @@ pub struct EmptyingSettings {
     pub containers: Option<String>,
     /// See [`Image`].
     pub image: Image,
-    /// See [`Idle`].
+    /// What the empty container runs.
     pub idle: Idle,
-    /// See [`Level`].
+    /// What changes.
     pub level: Level,
     /// `None` leaves them as they are.
     pub replicas: Option<u32>,
-    /// See [`Ready`].
+    /// When the Pods of an empty workload are Ready.
     pub ready: Ready,
     /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,

@@ -5,6 +5,7 @@ mod agent_start_race;
 mod commands;
 mod conversation;
 mod debug;
+mod events;
 pub(crate) mod forward;
 mod live_containers;
 mod live_kinds;

@@ -45,6 +45,7 @@ mod rights;
 mod roles;
 mod rolling_update;
 mod rules;
+mod schemas;
 mod scope;
 mod serve;
 mod services;

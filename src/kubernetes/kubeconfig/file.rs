@@ -43,6 +43,11 @@ impl Kubeconfig {
         }
     }
 
+    /// The names of its contexts.
+    pub fn context_names(&self) -> impl Iterator<Item = &str> {
+        self.contexts.keys().map(String::as_str)
+    }
+
     /// `None` if the file does not exist.
     fn read_file(file: &Path) -> Result<Option<Self>> {
         let name = file.display();

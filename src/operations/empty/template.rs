@@ -65,7 +65,11 @@ pub(super) async fn patch(
     let summary = object.subject().and_then(|subject| subject.summary()?.ok());
     let outcome = match summary {
         Some(summary) if !summary.drifted => {
-            let verb = if changed { "emptied" } else { "already empty" };
+            let verb = match (changed, operation.is_real()) {
+                (false, _) => "already empty",
+                (true, true) => "emptied",
+                (true, false) => "would be emptied",
+            };
             let how = containers(&summary);
             operation.terminal.done(&format!("{shown} {verb}: {how}{}", operation.dry()), None);
             for finding in jobs::findings(&object, object["spec"]["suspend"] == true) {
@@ -152,7 +156,8 @@ pub(super) async fn recreate(
     };
     match operation.recreate(&found, &new).await {
         Ok(object) => {
-            let what = format!("{shown} recreated and emptied{}", operation.dry());
+            let would = if operation.is_real() { "" } else { "would be " };
+            let what = format!("{shown} {would}recreated and emptied{}", operation.dry());
             operation.terminal.done(&what, None);
             let found = LiveObject { object, ..found };
             OperationResult { found, patch: Vec::new(), outcome: WorkloadOutcome::Changed }

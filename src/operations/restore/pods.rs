@@ -238,7 +238,8 @@ async fn recreate(
         new = played(&new, &refusal(&new)?)?.into();
     }
     let object = operation.recreate(found, &new).await?;
-    let what = format!("{shown} recreated and restored{}", operation.dry());
+    let would = if operation.is_real() { "" } else { "would be " };
+    let what = format!("{shown} {would}recreated and restored{}", operation.dry());
     operation.terminal.done(&what, None);
     if *interceptor != Interceptor::Nobody {
         print_opted_out(operation, found, interceptor);

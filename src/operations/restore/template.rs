@@ -159,9 +159,9 @@ async fn try_restore(
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
-    operation
-        .terminal
-        .done(&format!("{shown} {}{}", form(subject, options), operation.dry()), None);
+    let would = if operation.is_real() { "" } else { "would be " };
+    let what = format!("{shown} {would}{}{}", form(subject, options), operation.dry());
+    operation.terminal.done(&what, None);
     if back.opt_out == OptOut::Set {
         declined(operation, found, &interceptor, "");
     }

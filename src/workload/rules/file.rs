@@ -1,5 +1,6 @@
 //! rules.yaml: parsing and matching.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use serde_saphyr::{Error, Location, Spanned};
@@ -73,18 +74,25 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-#[derive(Deserialize)]
+/// rules.yaml: which workloads are emptied, and how.
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub struct File {
+    /// Kinds of workload that are not built in.
     #[serde(default)]
+    #[schemars(with = "Vec<Declaration>")]
     kinds: Vec<Spanned<Declaration>>,
+    /// The first rule that matches a workload decides.
+    #[schemars(with = "Option<Vec<Rule>>")]
     rules: Option<Vec<Spanned<Value>>>,
 }
 
-/// What `--kinds` names.
-#[derive(Deserialize)]
+/// A file of `--kinds`: kinds of workload that are not built in.
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kinds {
+pub struct Kinds {
+    /// Each with its API group, version and kind.
+    #[schemars(with = "Vec<Declaration>")]
     kinds: Vec<Spanned<Declaration>>,
 }
 

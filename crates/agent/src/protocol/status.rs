@@ -19,8 +19,9 @@ pub struct Apps {
     pub others: Vec<u32>,
 }
 
-/// Process id of the supervisor.
+/// The agent that starts applications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Supervisor {
     /// 1 if it is the container's main process, which reaps every orphan.
     pub pid: u32,
@@ -34,6 +35,7 @@ pub struct Supervisor {
 
 /// The current status of an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct App {
     /// Its name.
     pub name: String,
@@ -55,7 +57,7 @@ pub struct App {
     pub cpu_ms: u64,
     /// Resident memory of those processes, bytes.
     pub rss: u64,
-    /// Number of its newest line ([`super::Line::number`]); 0 before the first.
+    /// Number of its newest line; 0 before the first.
     pub lines: u64,
     /// The loopback port at which its JVM waits for a debugger, if it was started for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,7 @@ pub struct App {
 
 /// Whether an application runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It runs.
@@ -76,6 +79,7 @@ pub enum State {
 
 /// The end of a run. Displayed as `exit 1`, `SIGKILL (out of memory)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct End {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -91,6 +95,7 @@ pub struct End {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Termination {
     /// It exited.
