@@ -6,11 +6,12 @@ use crate::{
     kubernetes::ConnectionFlags,
     operations::flags::{
         EmptyArgs, RestoreArgs, UninstallArgs, check::CheckArgs, init::InitArgs,
-        install::InstallArgs, render::RenderArgs, verify::VerifyArgs,
+        install::InstallArgs, render::RenderArgs, status::StatusArgs, verify::VerifyArgs,
     },
     ui::terminal::TerminalFlags,
 };
 
+pub mod completions;
 pub mod dev;
 mod help;
 pub mod images;
@@ -20,9 +21,9 @@ mod plugin;
 pub mod rights;
 pub mod rules;
 pub mod schema;
+pub(crate) mod schemas;
 pub mod serve;
 mod spelling;
-pub mod status;
 pub mod version;
 
 pub use plugin::parse;
@@ -60,7 +61,7 @@ pub enum Command {
     /// Restore emptied workloads of a cluster
     Restore(RestoreArgs),
     /// Show which workloads are empty, since when and by whom
-    Status(status::Status),
+    Status(StatusArgs),
     /// Show what `empty` would do, and what prevents it
     Plan(plan::Plan),
     /// Empty, build, sync, run and forward, and repeat on every change

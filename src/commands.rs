@@ -3,14 +3,13 @@
 use anyhow::Result;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, completions},
     exit::Code,
     operations::declared_kinds,
     ui,
 };
 
 mod check;
-pub mod completions;
 mod dev;
 mod empty;
 mod forward;
@@ -73,7 +72,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Status(args) => status::run(&global, &args),
         Command::Version(args) => version::run(&global, &args),
         Command::Schema(args) => schema::run(&args),
-        Command::Completions { shell } => completions::run(shell),
+        Command::Completions { shell } => completions::print_script(shell),
         Command::Man { folder } => man::run(&folder),
     }
 }

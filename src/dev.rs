@@ -14,6 +14,7 @@ pub(crate) mod follow;
 pub(crate) mod forward;
 pub(crate) mod iteration;
 pub(crate) mod leave;
+pub(crate) mod listing;
 mod misread;
 pub(crate) mod pods;
 pub(crate) mod ports;

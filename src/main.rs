@@ -9,7 +9,7 @@ use diyadm::{
 
 fn main() -> ExitCode {
     exit::report_panics();
-    if commands::completions::answered() {
+    if cli::completions::answered() {
         return ExitCode::SUCCESS;
     }
     let words = cli::normalized(std::env::args_os().collect());

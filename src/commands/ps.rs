@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Result;
-use futures_util::future::try_join_all;
 use tokio::time::sleep;
 
 use super::inside::block;
@@ -16,22 +15,20 @@ use crate::{
         dev::{Listing, Ps},
     },
     dev::{
-        pods::{LiveContainers, Pick},
+        listing::{Warn, is_nothing, lasting, list_applications},
         run::interrupted,
         session::Session,
         table::{ContainerApps, Pods, table},
         target::EXEC,
         trouble::is_lost,
     },
-    exit::{self, Code, Failure},
+    exit::{Code, Failure},
     kubernetes::Cluster,
     ui::{
         Redraw,
         terminal::{self, Terminal},
-        text::clause,
     },
 };
-use diyadm_agent::protocol::{App, Apps, PROTOCOL};
 
 /// How often `--watch` looks.
 const OFTEN: Duration = Duration::from_secs(2);
@@ -42,7 +39,7 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         if !args.watch {
-            print(&terminal, args, &look(&session, Warn::Yes).await?)?;
+            print(&terminal, args, &list_applications(&session, Warn::Yes).await?)?;
             return Ok(Code::Done);
         }
         tokio::select! {
@@ -52,13 +49,6 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
     })
 }
 
-/// Whether what is missing in the table is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Warn {
-    Yes,
-    No,
-}
-
 /// Looks until it is stopped. A terminal always shows the newest table; elsewhere a table is printed
 /// when an application starts or ends.
 async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
@@ -66,7 +56,7 @@ async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
     let mut last = None;
     loop {
         let warn = if last.is_none() { Warn::Yes } else { Warn::No };
-        match look(session, warn).await {
+        match list_applications(session, warn).await {
             Ok(seen) => {
                 let state: Vec<_> = seen.iter().map(lasting).collect();
                 let is_news = last.as_ref() != Some(&state);
@@ -82,54 +72,6 @@ async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
         }
         sleep(OFTEN).await;
     }
-}
-
-/// What changes only when an application starts or ends.
-fn lasting(seen: &ContainerApps) -> (String, Vec<App>) {
-    let apps = seen.apps.apps.iter().cloned();
-    (
-        seen.pod.clone(),
-        apps.map(|app| App { cpu_ms: 0, rss: 0, lines: 0, processes: 0, ..app }).collect(),
-    )
-}
-
-/// What the agents of all Pods answer.
-async fn look(session: &Session<'_>, warn: Warn) -> Result<Vec<ContainerApps>> {
-    let Session { terminal, cluster, .. } = session;
-    // Nothing is started in a live container, not even to read its state, unless the user allows
-    // it.
-    let picks = session.target.all(cluster, LiveContainers::Allowed).await?;
-    let (picks, live): (Vec<_>, Vec<_>) =
-        picks.into_iter().partition(|pick| session.live.allow(pick));
-    let seen = try_join_all(picks.iter().map(async |pick| {
-        let apps = match session.existing_agent(pick).await? {
-            Some(mut agent) => session.list(&mut agent).await?,
-            None => Apps::default(),
-        };
-        anyhow::Ok(ContainerApps { pod: pick.pod.clone(), container: pick.container.clone(), apps })
-    }))
-    .await?;
-    if warn == Warn::No {
-        return Ok(seen);
-    }
-    if picks.is_empty() {
-        // The refusal names the unfinished rollout, or gives a hint.
-        if let Err(error) = session.pick().await {
-            terminal.warn(&clause(&error));
-            terminal.say(exit::hint(&error).unwrap_or_default());
-        }
-    } else {
-        live.iter().for_each(|pick| terminal.warn(&not_looked_into(pick)));
-    }
-    for pick in picks.iter().zip(&seen).filter(|(_, seen)| is_nothing(&seen.apps)) {
-        if let Some(lost) = session.lost(pick.0).await {
-            terminal.warn(&lost);
-        }
-    }
-    for what in seen.iter().filter_map(not_shown) {
-        terminal.warn(&what);
-    }
-    Ok(seen)
 }
 
 fn print(terminal: &Terminal, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
@@ -163,45 +105,4 @@ fn shown(args: &Ps, seen: &[ContainerApps]) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     table(seen, args.output == Listing::Wide, terminal::table_width(), now_ms)
-}
-
-fn is_nothing(apps: &Apps) -> bool {
-    apps.apps.is_empty() && apps.others.is_empty()
-}
-
-fn not_looked_into(Pick { pod, container, live, .. }: &Pick) -> String {
-    let runs = live.as_deref().unwrap_or_default();
-    format!(
-        "container {container} of Pod {pod} was not emptied by diyadm and is skipped: its PID 1 \
-         is {runs}; use --live to see what `run --live` started there"
-    )
-}
-
-/// Applications of supervisors with other versions, which cannot be queried.
-fn not_shown(ContainerApps { pod, container, apps }: &ContainerApps) -> Option<String> {
-    let others: Vec<_> = apps.others.iter().map(u32::to_string).collect();
-    (!others.is_empty()).then(|| {
-        format!(
-            "applications in {pod}/{container} are not shown: the agent has protocol {}, and this \
-             diyadm has {PROTOCOL}. Run `diyadm ps` of the agent's version",
-            others.join(", ")
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn agent_of_another_protocol_is_reported() {
-        let seen = |others| ContainerApps {
-            pod: "web-1".to_owned(),
-            container: "app".to_owned(),
-            apps: Apps { others, ..Apps::default() },
-        };
-        assert_eq!(not_shown(&seen(Vec::new())), None);
-        let said = not_shown(&seen(vec![0])).unwrap();
-        assert!(said.contains("web-1/app") && said.contains("protocol 0"), "{said}");
-    }
 }

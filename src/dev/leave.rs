@@ -6,7 +6,9 @@ use tokio::time::timeout;
 
 use super::{
     dev_loop::Loop,
+    flags::ContainerTarget,
     follow::describe,
+    project::Project,
     run::{interrupted, stop},
     trouble::is_gone,
 };
@@ -70,4 +72,19 @@ impl Loop<'_> {
             }
         }
     }
+}
+
+/// What remains after the loop, with a hint.
+pub(crate) fn what_remains(at: &ContainerTarget, project: &Project, runs: bool) -> String {
+    let (shown, name) = (&at.workload, project.name());
+    if !runs {
+        return format!(
+            "{name} does not run in {shown}: `diyadm dev` starts it, `diyadm restore {shown}` \
+             restores the workload."
+        );
+    }
+    format!(
+        "{name} keeps running in {shown}: `diyadm dev` continues with it, `diyadm stop {shown} \
+         {name}` stops it, `diyadm restore {shown}` restores the workload."
+    )
 }

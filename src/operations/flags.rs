@@ -14,6 +14,7 @@ pub mod check;
 pub mod init;
 pub mod install;
 pub mod render;
+pub mod status;
 pub mod verify;
 
 /// Flags of `empty`.

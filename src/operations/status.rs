@@ -2,4 +2,5 @@
 
 pub(crate) mod applications;
 pub(crate) mod follow;
+pub(crate) mod printer;
 pub(crate) mod surroundings;

@@ -6,13 +6,13 @@ use crate::kubernetes::targets::Targets;
 
 /// Flags of `status`.
 #[derive(Args, Debug)]
-pub struct Status {
+pub struct StatusArgs {
     /// Keep running, and follow changes
     #[arg(short, long)]
     pub watch: bool,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Output>,
+    pub output: Option<StatusFormat>,
     /// Which workloads [default: all of the namespace]
     #[command(flatten)]
     pub targets: Targets,
@@ -20,7 +20,7 @@ pub struct Status {
 
 /// Formats of the status table.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum StatusFormat {
     /// A table
     Wide,
     /// JSON: a list, and with --watch one object per line

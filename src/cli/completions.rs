@@ -16,9 +16,8 @@ use clap_complete::{
 };
 use serde_json::Value;
 
-use super::runtime;
+use super::Cli;
 use crate::{
-    cli::Cli,
     dev::{
         flags::{ContainerFlags, ContainerTarget},
         session::Session,
@@ -68,7 +67,7 @@ impl Names {
 }
 
 /// Prints the script.
-pub(super) fn run(shell: Shell) -> Result<Code> {
+pub(crate) fn print_script(shell: Shell) -> Result<Code> {
     let shells = Shells::builtins();
     let shell: &dyn EnvCompleter =
         shells.completer(&shell.to_string()).context("clap has lost a shell")?;
@@ -98,7 +97,7 @@ pub fn answered() -> bool {
     asked.try_complete(env::args_os(), here.as_deref()).unwrap_or(true)
 }
 
-/// Whether these are the arguments of a script that [`run`] has printed: `PROGRAM -- WORD …`, with
+/// Whether these are the arguments of a script that [`print_script`] has printed: `PROGRAM -- WORD …`, with
 /// the shell in the variable. If the variable is set for another reason, the command runs normally.
 fn is_question(shell: &OsStr, mut words: impl Iterator<Item = OsString>) -> bool {
     let is_known = |shell: &str| Shells::builtins().completer(shell).is_some();
@@ -125,7 +124,8 @@ fn candidates(names: Names, begun: &OsStr) -> Vec<CompletionCandidate> {
     let line: Vec<_> = env::args_os().skip_while(|word| word != "--").skip(2).collect();
     let said = Said::of(line.into_iter());
     let found = async { tokio::time::timeout(PATIENCE, find(names, &said, begun)).await? };
-    let found = runtime::run_interruptible("", found).unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let found = runtime.ok().and_then(|runtime| runtime.block_on(found).ok()).unwrap_or_default();
     found.into_iter().filter(|name| name.starts_with(begun)).map(CompletionCandidate::new).collect()
 }
 

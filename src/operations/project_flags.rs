@@ -1,0 +1,44 @@
+//! Flags of `empty` and `restore` for the workload of `diyadm dev`, from its diyadm.yaml.
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{
+    dev::{
+        flags::ContainerTarget,
+        project::{FILE, Project},
+    },
+    exit::Failure,
+    kubernetes::targets::Targets,
+    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RegistryFlag, RestoreArgs, ScaleFlags},
+    workload::image_name,
+};
+
+/// The workload and its namespace.
+fn targets(at: &ContainerTarget) -> Targets {
+    let namespace = at.inside.namespace.clone();
+    Targets { workloads: vec![at.workload.clone()], namespace, ..Targets::default() }
+}
+
+/// How to empty the workload, from the command line and the project file.
+pub(crate) fn empty_args(
+    registry: Option<String>,
+    at: &ContainerTarget,
+    project: &Project,
+) -> Result<EmptyArgs> {
+    let image = project.empty.image.as_deref().map(image_name).transpose().map_err(|why| {
+        Failure::usage(format!("{FILE}: empty.image: {why}."), "Fix the file at that place.")
+    })?;
+    let idle = project.empty.idle().and_then(|idle| Idle::from_str(idle, true).ok());
+    let containers = at.inside.container.clone();
+    let registry = registry.or_else(|| project.empty.registry());
+    let registry = RegistryFlag { registry };
+    let flags = EmptyingFlags { image, idle, containers, registry, ..EmptyingFlags::default() };
+    let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
+    Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
+}
+
+/// How to restore the workload.
+pub(crate) fn restore_args(at: &ContainerTarget) -> RestoreArgs {
+    RestoreArgs { targets: targets(at), ..RestoreArgs::default() }
+}
