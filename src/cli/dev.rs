@@ -223,7 +223,6 @@ pub struct Forward {
 #[command(after_help = "\
 Exit codes with --once: 0 if the application was started; 1 if the build, the transfer or the start
 failed; 2 if diyadm.yaml is invalid; 3 if the cluster could not be reached, or did not allow it.")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Dev {
     /// The workload [default: `workload` in diyadm.yaml]
     #[arg(value_name = "KIND/NAME")]

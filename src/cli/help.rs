@@ -291,7 +291,7 @@ mod tests {
                 let text = text.split(" [default:").next().unwrap_or_default().to_owned();
                 texts.entry(long.clone()).or_default().insert(text);
                 let names = flag.get_value_names().unwrap_or_default();
-                let names = names.iter().map(|name| name.to_string()).collect::<Vec<_>>().join(" ");
+                let names = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 values.entry(long).or_default().insert(names);
             }
         }

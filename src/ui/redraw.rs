@@ -1,6 +1,6 @@
 //! A table on a terminal that is drawn again in place at each change: `status --watch`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ pub(crate) struct Redraw {
 impl Redraw {
     /// For a terminal on stdout; `None` elsewhere, where each change is to be printed.
     pub(crate) fn new() -> Option<Self> {
-        size(io::stdout()).map(|_| Self { drawn: 0 })
+        io::stdout().is_terminal().then_some(Self { drawn: 0 })
     }
 
     /// Replaces the last text by this one.
