@@ -1,6 +1,4 @@
-//! `-o json` of `run`, `logs`, `sync`, `ps` and `dev --once`: events on stdout alone, by their schema.
-
-use std::fs;
+//! `-o json` of `dev --once`, `ps` and `status`: on stdout alone, by their schemas.
 
 use serde_json::Value;
 
@@ -9,11 +7,6 @@ use crate::{
     rig::{Run, Workspace},
     schemas::Cases,
 };
-
-/// The events of a run with this name.
-fn of<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
-    events.iter().filter(|event| event["event"] == name).collect()
-}
 
 fn events(run: &Run) -> Vec<Value> {
     run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -54,43 +47,5 @@ fn events_are_json_lines_on_stdout_by_their_schema() {
     let bash = Run::of(bash.env("SCRIPT", script).env("LINE", line), "").code(0);
     assert_eq!(bash.stdout.lines().next(), Some("shop"), "{}", bash.stdout);
 
-    let logs = typed.run(&["logs", "deploy/shop", "-o", "json"]).code(0);
-    cases.lines("events", "logs", &logs.stdout);
-    let lines = events(&logs);
-    let is_first = |event: &Value| event["text"] == "version one" && event["stream"] == "stdout";
-    assert!(of(&lines, "line").into_iter().any(is_first), "{}", logs.stdout);
-
-    let script = "echo out; echo err >&2; exit 3";
-    let run = ["run", "deploy/shop", "--name", "job", "-o", "json", "--", "sh", "-c", script];
-    let run = typed.run(&run).code(3);
-    cases.lines("events", "run", &run.stdout);
-    let seen = events(&run);
-    let texts: Vec<_> = of(&seen, "line").iter().map(|line| line["stream"].clone()).collect();
-    assert_eq!(texts.len(), 2, "{}", run.stdout);
-    assert!(texts.contains(&"stderr".into()), "its stderr is not this command's: {}", run.stdout);
-    assert!(!run.stderr.contains("err\n"), "{}", run.stderr);
-    assert_eq!(of(&seen, "ended")[0]["code"], 3);
-
-    fs::create_dir(folder.join("www")).unwrap();
-    fs::write(folder.join("www/a"), "a").unwrap();
-    let sync = |more: &[&str]| {
-        let to = ["sync", "www", "deploy/shop:/tmp/www-2", "-o", "json"];
-        typed.run(&[&to[..], more].concat()).code(0)
-    };
-    let planned = sync(&["--dry-run"]);
-    cases.lines("events", "sync --dry-run", &planned.stdout);
-    let file = events(&planned);
-    assert!(of(&file, "planned").iter().any(|e| e["action"] == "file" && e["path"] == "a"));
-    let synced = sync(&[]);
-    cases.lines("events", "sync", &synced.stdout);
-    assert_eq!(of(&events(&synced), "synced")[0]["files"], 1);
-
-    // A build that fails is an exit code.
-    let text = fs::read_to_string(folder.join("diyadm.yaml")).unwrap();
-    fs::write(folder.join("diyadm.yaml"), text.replace("build: ", "build: exit 7; ")).unwrap();
-    let mut dev = node.program(folder);
-    dev.args(["dev", "--once", "-o", "json"]).current_dir(folder);
-    let failed = Run::of(&mut dev, "").code(1).stderr_has("The build failed.");
-    assert_eq!(of(&events(&failed), "built")[0]["success"], false);
     cases.hold();
 }
