@@ -68,7 +68,7 @@ pub use rules::{
     AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, File as RulesFile, Idle, Image,
     KEEP, Kinds as KindsFile, LONGEST_IMAGE, Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE,
     Ready, Rule, RuleInput, Rules, image_name, lint as lint_rules, parse as parse_rules,
-    parse_kinds, registry,
+    parse_kinds, registry, secret_name,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};

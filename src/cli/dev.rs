@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, value_parser};
 
 use crate::{
     dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags},
-    operations::flags::RegistryFlag,
+    operations::flags::{PullSecretFlags, RegistryFlag},
 };
 use diyadm_agent::protocol::MOST_GRACE_S;
 
@@ -242,6 +242,9 @@ pub struct Dev {
     /// Where the images are pulled from
     #[command(flatten)]
     pub registry: RegistryFlag,
+    /// The Secrets for that
+    #[command(flatten)]
+    pub pull_secrets: PullSecretFlags,
     /// Build, send and start once, without forwarding ports, and exit
     #[arg(long, conflicts_with = "init")]
     pub once: bool,

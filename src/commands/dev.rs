@@ -42,7 +42,8 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     let project = block(sources::read_project(&file))?;
     let at = at(args, &project)?;
     if !args.no_empty && !args.inside.live && !block(is_emptied(global, &terminal, &at))? {
-        let code = empty::run(global, &empty_args(args.registry.registry.clone(), &at, &project)?)?;
+        let (registry, secrets) = (args.registry.registry.clone(), args.pull_secrets.clone());
+        let code = empty::run(global, &empty_args(registry, secrets, &at, &project)?)?;
         if code != Code::Done {
             return Ok(code);
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ui::text::clause,
-    workload::{Idle, registry},
+    workload::{Idle, registry, secret_name},
     yaml::ConfigError,
 };
 use diyadm_agent::protocol::name_fits;
@@ -69,6 +69,10 @@ pub(crate) struct Empty {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     registry: Option<Spanned<String>>,
+    /// Secrets for pulling these.
+    #[serde(default, rename = "imagePullSecrets")]
+    #[schemars(with = "Vec<String>")]
+    image_pull_secrets: Vec<Spanned<String>>,
     /// `entrypoint`, `shell` or `agent`.
     #[serde(default)]
     #[schemars(with = "Option<Idle>")]
@@ -200,6 +204,9 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
     if let Some(named) = &project.empty.registry {
         registry(&named.value).map_err(|what| at(named.referenced, &what))?;
     }
+    for named in &project.empty.image_pull_secrets {
+        secret_name(&named.value).map_err(|what| at(named.referenced, &what))?;
+    }
     if let Some(idle) = &project.empty.idle
         && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
     {
@@ -210,6 +217,11 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
 }
 
 impl Empty {
+    /// Secrets for pulling diyadm's own images; [`parse`] has validated their names.
+    pub(crate) fn image_pull_secrets(&self) -> Vec<String> {
+        self.image_pull_secrets.iter().map(|named| named.value.clone()).collect()
+    }
+
     /// The registry of diyadm's own images; [`parse`] has validated it.
     pub(crate) fn registry(&self) -> Option<String> {
         self.registry.as_ref().and_then(|named| registry(&named.value).ok())

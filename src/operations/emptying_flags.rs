@@ -54,6 +54,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
         list: Vec::new(),
         empty_image: ways.registry.image(EMPTY_IMAGE),
         agent_image: (ways.agent_image.clone()).unwrap_or_else(|| ways.registry.image(AGENT_IMAGE)),
+        pull_secrets: ways.pull_secrets.image_pull_secrets.clone(),
         own: (namespace.to_owned(), name.to_owned()),
     }
 }
@@ -86,7 +87,8 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
         ("agent-image", ways.agent_image.clone()),
     ];
     let said = flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
-    said.collect()
+    let secrets = ways.pull_secrets.image_pull_secrets.iter();
+    said.chain(secrets.map(|name| format!("--image-pull-secret={name}"))).collect()
 }
 
 /// The image of emptied workloads without a rule or annotation.

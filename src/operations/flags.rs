@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::webhook_names::WebhookNames;
 use crate::{
     kubernetes::{DryRun, targets::Targets},
-    workload::{EMPTY_IMAGE, image_name, registry},
+    workload::{EMPTY_IMAGE, image_name, registry, secret_name},
 };
 
 pub mod check;
@@ -286,6 +286,9 @@ pub struct EmptyingFlags {
     /// Where their images are pulled from
     #[command(flatten)]
     pub registry: RegistryFlag,
+    /// The Secrets for that
+    #[command(flatten)]
+    pub pull_secrets: PullSecretFlags,
     /// rules.yaml, which sets which workloads are emptied and how; - is the standard input, except
     /// for `serve`
     #[arg(long, value_name = "FILE")]
@@ -309,6 +312,14 @@ impl RegistryFlag {
             None => name.to_owned(),
         }
     }
+}
+
+/// The Secrets that diyadm's own images are pulled with.
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullSecretFlags {
+    /// Secret for pulling diyadm's own images, in the namespace of the Pods; can be repeated
+    #[arg(long = "image-pull-secret", value_name = "NAME", value_parser = secret_name)]
+    pub image_pull_secrets: Vec<String>,
 }
 
 /// The image that empty containers are expected to have.

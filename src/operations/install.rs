@@ -6,8 +6,8 @@ use serde_json::Value;
 use self::proof::Proof;
 use crate::{
     kubernetes::{
-        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, Kind, ObjectRef, POD, POLICY,
-        Right, SERVICE,
+        BUDGET, CONFIGURATION, Cluster, DEPLOYMENT, ENDPOINT_SLICE, Kind, NAMESPACE, ObjectRef,
+        POD, POLICY, Right, SERVICE,
     },
     operations::{
         applier::Applier,
@@ -31,12 +31,15 @@ mod proof;
 mod served;
 mod server;
 
+/// The annotation of OpenShift with the users of a namespace.
+const UID_RANGE: &str = "openshift.io/sa.scc.uid-range";
+
 /// What is to be installed.
 pub(crate) enum Installation {
     /// The webhook's server and its configuration.
     Webhook(Settings),
     /// The policy and its binding.
-    Policy(Settings, Rules),
+    Policy(Settings, Box<Rules>),
 }
 
 impl Installation {
@@ -48,7 +51,7 @@ impl Installation {
             Mode::Webhook => Self::Webhook(webhook_settings::settings(&args.names, &args.webhook)?),
             Mode::Policy => {
                 let (settings, rules) = webhook_settings::policy(&args.names, &args.webhook)?;
-                Self::Policy(settings, rules)
+                Self::Policy(settings, Box::new(rules))
             }
         })
     }
@@ -80,7 +83,7 @@ pub(crate) async fn install(
         }
         Installation::Policy(settings, rules) => {
             let settings = webhook_settings::with_names(settings, &resolved.names)?;
-            policy::install(terminal, cluster, args, &resolved, settings, rules).await
+            policy::install(terminal, cluster, args, &resolved, settings, *rules).await
         }
     }
 }
@@ -128,7 +131,10 @@ async fn install_webhook(
     let mut applier = Applier::new(terminal, cluster, home, args.dry_run).await?.forced(args.force);
     let Prepared { facts, ca_pem } = prepare(&mut applier, &init, resolved).await?;
     applier.namespace_exists |= args.dry_run.mode.is_none();
-    let settings = webhook_settings::with_names(settings, names)?;
+    let mut settings = webhook_settings::with_names(settings, names)?;
+    if args.webhook.run_as_user.is_none() && assigns_users(cluster, home).await {
+        settings.run_as_user = None;
+    }
     let objects = manifests::webhook(&Settings { ca_pem, ..settings })?;
     let subject = resolved.subject(cluster, &emptying_flags::image(&args.webhook.ways))?;
     for object in &objects {
@@ -160,6 +166,13 @@ async fn install_webhook(
         None,
     );
     applier.outcomes.print(args.output, Some(&facts))
+}
+
+/// Whether OpenShift assigns a user of the namespace's own range to each Pod, and refuses others.
+async fn assigns_users(cluster: &Cluster, namespace: &str) -> bool {
+    let range = |found: Value| found["metadata"]["annotations"][UID_RANGE].is_string();
+    // Without the right to read the namespace its Pods are as elsewhere.
+    cluster.get(&NAMESPACE, "", namespace).await.ok().flatten().is_some_and(range)
 }
 
 /// The objects to apply.

@@ -10,7 +10,9 @@ use crate::{
     },
     exit::Failure,
     kubernetes::targets::Targets,
-    operations::flags::{EmptyArgs, EmptyingFlags, Idle, RegistryFlag, RestoreArgs, ScaleFlags},
+    operations::flags::{
+        EmptyArgs, EmptyingFlags, Idle, PullSecretFlags, RegistryFlag, RestoreArgs, ScaleFlags,
+    },
     workload::image_name,
 };
 
@@ -23,6 +25,7 @@ fn targets(at: &ContainerTarget) -> Targets {
 /// How to empty the workload, from the command line and the project file.
 pub(crate) fn empty_args(
     registry: Option<String>,
+    mut pull_secrets: PullSecretFlags,
     at: &ContainerTarget,
     project: &Project,
 ) -> Result<EmptyArgs> {
@@ -33,7 +36,11 @@ pub(crate) fn empty_args(
     let containers = at.inside.container.clone();
     let registry = registry.or_else(|| project.empty.registry());
     let registry = RegistryFlag { registry };
-    let flags = EmptyingFlags { image, idle, containers, registry, ..EmptyingFlags::default() };
+    if pull_secrets.image_pull_secrets.is_empty() {
+        pull_secrets.image_pull_secrets = project.empty.image_pull_secrets();
+    }
+    let base = EmptyingFlags::default();
+    let flags = EmptyingFlags { image, idle, containers, registry, pull_secrets, ..base };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }

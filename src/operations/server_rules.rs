@@ -13,8 +13,15 @@ use crate::{
 };
 
 /// The emptying flags of a server.
-const FLAGS: [&str; 6] =
-    ["--image=", "--idle=", "--containers=", "--level=", "--registry=", "--agent-image="];
+const FLAGS: [&str; 7] = [
+    "--image=",
+    "--idle=",
+    "--containers=",
+    "--level=",
+    "--registry=",
+    "--agent-image=",
+    "--image-pull-secret=",
+];
 
 /// The flags of the server `name`; `None` if the Deployment does not exist.
 ///

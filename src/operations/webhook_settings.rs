@@ -8,7 +8,10 @@ use crate::{
     exit::Failure,
     operations::{
         emptying_flags,
-        flags::{Level, render::WebhookFlags},
+        flags::{
+            Level,
+            render::{RunAsUser, WebhookFlags},
+        },
         webhook_names::{self, WebhookNames},
     },
     webhook::{
@@ -48,6 +51,12 @@ pub(crate) fn settings(names: &WebhookNames, webhook: &WebhookFlags) -> Result<S
         secret: names.secret.clone(),
         webhook_image: (webhook.webhook_image.clone())
             .unwrap_or_else(|| webhook.ways.registry.image(manifests::WEBHOOK_IMAGE)),
+        pull_secrets: webhook.ways.pull_secrets.image_pull_secrets.clone(),
+        run_as_user: match webhook.run_as_user {
+            None => Some(manifests::SERVER_UID),
+            Some(RunAsUser::Uid(uid)) => Some(uid),
+            Some(RunAsUser::None) => None,
+        },
         serve: emptying_flags::arguments(&webhook.ways),
         level: match webhook.ways.level {
             Some(Level::Pod) => workload::Level::Pod,

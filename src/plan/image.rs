@@ -178,6 +178,7 @@ mod tests {
             replicas: None,
             ready,
             suspend: false,
+            pull_secrets: Vec::new(),
         };
         let rules = Rules { agent_image: agent_image.to_owned(), ..Rules::default() };
         let found = findings(&object, &way, &rules, &["a".to_owned()]);

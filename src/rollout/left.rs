@@ -52,9 +52,12 @@ fn form(pod: &Value, container: &Value) -> Option<Idle> {
             replicas: None,
             ready: Ready::Container,
             suspend: false,
+            pull_secrets: Vec::new(),
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
-            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => true,
+            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
+                true
+            }
             EmptiedValue::Set(None) if field == "readinessProbe" => {
                 now[field].is_null() || is_agent_probe(&now[field].to_string())
             }

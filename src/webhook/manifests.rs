@@ -12,7 +12,7 @@ use k8s_openapi::{
             MutatingWebhookConfiguration, RuleWithOperations, WebhookClientConfig,
         },
         apps::v1::Deployment,
-        core::v1::Service,
+        core::v1::{LocalObjectReference, Service},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
@@ -37,6 +37,8 @@ pub const WEBHOOK_IMAGE: &str = "admissionwebhook:latest";
 /// The blog's certificate request, with the repository's names.
 const CSR_CONF: &str = include_str!("../../csr.conf");
 const WEBHOOK: &str = include_str!("../../templates/webhook.yaml");
+/// The user of the webhook's server in its image and its Pods.
+pub const SERVER_UID: i64 = 65532;
 /// The mount path of rules.yaml in the template.
 const RULES_DIR: &str = "/etc/webhook/rules";
 /// The Deployment that `verify` creates.
@@ -53,6 +55,10 @@ pub struct Settings {
     pub secret: String,
     /// Of the webhook's server.
     pub webhook_image: String,
+    /// Names of the Secrets for pulling it.
+    pub pull_secrets: Vec<String>,
+    /// User of the server; `None` leaves it to the image or the cluster.
+    pub run_as_user: Option<i64>,
     /// Flags of `diyadm serve` that control how workloads are emptied.
     pub serve: Vec<String>,
     /// Whether workloads or Pods are sent to the webhook.
@@ -123,6 +129,11 @@ fn deploy(deployment: &mut Deployment, settings: &Settings) {
     let meta = spec.template.metadata.get_or_insert_default();
     meta.labels.get_or_insert_default().extend([app]);
     let pod = spec.template.spec.get_or_insert_default();
+    if !settings.pull_secrets.is_empty() {
+        let named = |name: &String| LocalObjectReference { name: name.clone() };
+        pod.image_pull_secrets = Some(settings.pull_secrets.iter().map(named).collect());
+    }
+    pod.security_context.get_or_insert_default().run_as_user = settings.run_as_user;
     for constraint in pod.topology_spread_constraints.iter_mut().flatten() {
         select(&mut constraint.label_selector, settings);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::emptied_fields::{At, CONTAINER_FIELDS, GRACE, SPEC_FIELDS};
+use super::emptied_fields::{At, CONTAINER_FIELDS, POD_FIELDS, SPEC_FIELDS};
 use crate::json::{self, Node, ParsePlan};
 
 static ENTRIES: ParsePlan = ParsePlan::Items(&ENTRY);
@@ -11,13 +11,21 @@ static OBJECT: ParsePlan = ParsePlan::Members(&[("f:spec", &SPEC), ("f:metadata"
 static METADATA: ParsePlan = ParsePlan::Members(&[("f:annotations", &ALL)], &[]);
 static SPEC: ParsePlan = ParsePlan::Members(
     &[("f:template", &TEMPLATE), ("f:jobTemplate", &JOB_TEMPLATE), ("f:containers", &ALL)],
-    &["f:terminationGracePeriodSeconds", "f:replicas", "f:strategy", "f:updateStrategy"],
+    &[
+        "f:terminationGracePeriodSeconds",
+        "f:imagePullSecrets",
+        "f:replicas",
+        "f:strategy",
+        "f:updateStrategy",
+    ],
 );
 static JOB_TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &JOB_SPEC)], &[]);
 static JOB_SPEC: ParsePlan = ParsePlan::Members(&[("f:template", &TEMPLATE)], &[]);
 static TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &POD)], &[]);
-static POD: ParsePlan =
-    ParsePlan::Members(&[("f:containers", &ALL)], &["f:terminationGracePeriodSeconds"]);
+static POD: ParsePlan = ParsePlan::Members(
+    &[("f:containers", &ALL)],
+    &["f:terminationGracePeriodSeconds", "f:imagePullSecrets"],
+);
 static ALL: ParsePlan = ParsePlan::Members(&[], &[]);
 /// The key of a container: `k:{"name":"app"}`.
 static KEY: ParsePlan = ParsePlan::Members(&[], &["name"]);
@@ -71,9 +79,8 @@ impl OwnedFields {
         let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
             return Self { own };
         };
-        if step(pod, GRACE).is_some() {
-            own.insert((Part::Pod, GRACE));
-        }
+        let of_pod = POD_FIELDS.into_iter().filter(|field| step(pod, field).is_some());
+        own.extend(of_pod.map(|field| (Part::Pod, field)));
         for container in pod.get("f:containers").into_iter().flat_map(Node::children) {
             let Some(name) = name(container.key()) else { continue };
             let Ok(members) = json::parse(container.text(), &ALL) else { continue };

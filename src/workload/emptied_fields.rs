@@ -1,5 +1,7 @@
 //! The fields that emptying changes, and what it makes of each.
 
+use serde_json::{Value, json};
+
 use super::{
     ready,
     rules::{EmptyingSettings, Idle, Image, Ready},
@@ -34,8 +36,12 @@ pub const CONTAINER_FIELDS: [&str; 8] = [
 pub(super) const IMAGE: &str = CONTAINER_FIELDS[0];
 /// Those that say what a container runs.
 pub const PROGRAM: [&str; 2] = ["image", "command"];
-/// The field of a pod that emptying changes.
+/// The fields of a pod that emptying changes.
+pub(super) const POD_FIELDS: [&str; 2] = [GRACE, PULL_SECRETS];
+/// How long the pod's containers may take to stop.
 pub const GRACE: &str = "terminationGracePeriodSeconds";
+/// The Secrets that its images are pulled with.
+pub(super) const PULL_SECRETS: &str = "imagePullSecrets";
 pub(super) const REPLICAS: &str = "replicas";
 const STRATEGY: &str = "strategy";
 const UPDATE_STRATEGY: &str = "updateStrategy";
@@ -55,23 +61,31 @@ pub enum EmptiedValue {
     Leave,
     /// This; `None` is absent.
     Set(Option<String>),
+    /// The user's own list, with these Secrets.
+    PullSecrets(Vec<String>),
     /// The agent's probe, made of the user's own; how the container idles says where the agent is.
     AgentProbe(Idle),
 }
 
-/// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of [`GRACE`].
+/// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of a pod's fields.
 pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
     let set = |text: &str| EmptiedValue::Set(Some(text.to_owned()));
     match (field, &way.image, way.idle) {
         ("image", Image::Name(name), _) => {
-            EmptiedValue::Set(Some(serde_json::Value::from(name.as_str()).to_string()))
+            EmptiedValue::Set(Some(Value::from(name.as_str()).to_string()))
         }
         ("imagePullPolicy", Image::Name(_), _) => set(PULL),
         ("image" | "imagePullPolicy", Image::Keep, _) => EmptiedValue::Leave,
         ("command", _, Idle::Shell) => set(SHELL),
         ("command", _, Idle::Agent) => set(AGENT_COMMAND),
         (GRACE, _, Idle::Entrypoint) => set(SHORT_GRACE),
-        (GRACE, ..) => EmptiedValue::Leave,
+        (PULL_SECRETS, Image::Name(_), _) | (PULL_SECRETS, _, Idle::Agent)
+            if !way.pull_secrets.is_empty() =>
+        {
+            EmptiedValue::PullSecrets(way.pull_secrets.clone())
+        }
+        // With Secrets: nothing is pulled that the workload did not pull before.
+        (GRACE | PULL_SECRETS, ..) => EmptiedValue::Leave,
         ("readinessProbe", ..) if way.ready == Ready::App => EmptiedValue::AgentProbe(way.idle),
         (STRATEGY, ..) if way.ready == Ready::App => set(ready::STRATEGY),
         (UPDATE_STRATEGY, ..) if way.ready == Ready::App => set(ready::UPDATE_STRATEGY),
@@ -91,17 +105,41 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
         ("imagePullPolicy", Some(set)) => set == PULL,
         ("command", Some(set)) => idle_commands().any(|idle| idle == set),
         (GRACE, Some(set)) => set == SHORT_GRACE,
+        (PULL_SECRETS, Some(set)) => pull_secrets(set).is_some_and(|secrets| !secrets.is_empty()),
         (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
         ("readinessProbe", Some(set)) => ready::is_probe(set),
         (STRATEGY, Some(set)) => same(Some(set), Some(ready::STRATEGY)),
         (UPDATE_STRATEGY, Some(set)) => same(Some(set), Some(ready::UPDATE_STRATEGY)),
         (SUSPEND, Some(set)) => set == "true",
         (
-            "image" | "imagePullPolicy" | GRACE | REPLICAS | STRATEGY | UPDATE_STRATEGY | SUSPEND,
+            "image" | "imagePullPolicy" | GRACE | PULL_SECRETS | REPLICAS | STRATEGY
+            | UPDATE_STRATEGY | SUSPEND,
             None,
         ) => false,
         (_, set) => set.is_none(),
     }
+}
+
+/// A list of references to Secrets; `None` for anything else.
+fn pull_secrets(text: &str) -> Option<Vec<Value>> {
+    let list: Vec<Value> = serde_json::from_str(text).ok()?;
+    list.iter().all(Value::is_object).then_some(list)
+}
+
+/// The list `meant` with these Secrets after its own; as it is if it is no list of references.
+pub(super) fn with_pull_secrets(meant: Option<&str>, names: &[String]) -> Option<String> {
+    let meant = meant.filter(|text| *text != "null");
+    let Some(mut list) = meant.map_or_else(|| Some(Vec::new()), pull_secrets) else {
+        return meant.map(ToOwned::to_owned);
+    };
+    let before = list.len();
+    for name in names {
+        if !list.iter().any(|known| known["name"] == *name) {
+            list.push(json!({ "name": name }));
+        }
+    }
+    let unchanged = meant.filter(|_| list.len() == before).map(ToOwned::to_owned);
+    unchanged.or_else(|| Some(Value::from(list).to_string()))
 }
 
 /// Where a field is.

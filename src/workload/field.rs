@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    emptied_fields::{At, EmptiedValue, IMAGE, same},
+    emptied_fields::{At, EmptiedValue, IMAGE, same, with_pull_secrets},
     newer::Newer,
     original::Saved,
     patch::Patch,
@@ -54,6 +54,7 @@ impl Field<'_, '_> {
                 return None;
             }
             EmptiedValue::Set(set) => set,
+            EmptiedValue::PullSecrets(names) => with_pull_secrets(meant, &names),
             EmptiedValue::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
         };
         // Another admission plugin's form of the empty image is kept, unless another image is

@@ -54,7 +54,7 @@ static CONTAINERS: ParsePlan = ParsePlan::Items(&CONTAINER);
 static CONTAINER: ParsePlan = ParsePlan::Members(&[("name", &ParsePlan::Text)], &CONTAINER_FIELDS);
 
 /// The relevant members of a spec besides templates and containers.
-static SPEC_FIELDS: [&str; 15] = [
+static SPEC_FIELDS: [&str; 16] = [
     "replicas",
     "strategy",
     "updateStrategy",
@@ -67,6 +67,7 @@ static SPEC_FIELDS: [&str; 15] = [
     "persistentVolumeClaimRetentionPolicy",
     "suspend",
     "terminationGracePeriodSeconds",
+    "imagePullSecrets",
     "ports",
     "type",
     "clusterIP",

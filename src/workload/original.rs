@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     annotations::REQUESTABLE_ANNOTATIONS,
-    emptied_fields::{CONTAINER_FIELDS, GRACE, IMAGE, SPEC_FIELDS, makes, same},
+    emptied_fields::{CONTAINER_FIELDS, IMAGE, POD_FIELDS, SPEC_FIELDS, makes, same},
     members::{ANNOTATIONS_LIMIT, Presence},
     reference,
 };
@@ -256,7 +256,7 @@ impl Original {
                 .into_iter()
                 .map(container)
                 .collect::<Result<_, String>>()?,
-            pod: unpack(body.pod, &[GRACE])?,
+            pod: unpack(body.pod, &POD_FIELDS)?,
             spec: unpack(body.spec, &SPEC_FIELDS)?,
             added: body.added,
         })

@@ -6,7 +6,7 @@ use super::{
     Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, REQUESTABLE_ANNOTATIONS, Subject,
     agent::Lists,
     annotate,
-    emptied_fields::{CONTAINER_FIELDS, GRACE, REPLICAS, makes, same, spec_fields},
+    emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, REPLICAS, makes, same, spec_fields},
     members::Presence,
     original::Added,
     patch::Patch,
@@ -69,7 +69,9 @@ impl Subject<'_> {
                 );
             }
         }
-        put(&pod.pointer().with_trailing_token(GRACE), pod.field(GRACE), wanted.field(GRACE));
+        for field in POD_FIELDS {
+            put(&pod.pointer().with_trailing_token(field), pod.field(field), wanted.field(field));
+        }
         for field in spec_fields(object.workload()) {
             let (now, to) = (object.field(field), other.field(field));
             // A manifest without a strategy means the API server's default, not diyadm's.

@@ -11,7 +11,7 @@ use super::{
     agent::Lists,
     annotation_edits::annotate,
     assigned,
-    emptied_fields::{CONTAINER_FIELDS, GRACE, makes, same},
+    emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, makes, same},
     members::Presence,
     newer::Newer,
     original::{Added, Emptied, Original, Saved},
@@ -143,7 +143,8 @@ pub(super) fn lost(
     if lost.containers.is_empty() {
         return None;
     }
-    lost.pod.extend(saved(GRACE, old.field(GRACE), new.field(GRACE)));
+    let of_pod = POD_FIELDS.into_iter();
+    lost.pod.extend(of_pod.filter_map(|field| saved(field, old.field(field), new.field(field))));
     let absent = Presence::Absent;
     lost.added = lists.map(|_| Added { init_containers: absent, volumes: absent });
     Some(lost)

@@ -13,7 +13,7 @@ mod image;
 mod lint;
 
 pub use file::{File, Kinds, MATCHES, MEMBERS, Member, parse, parse_kinds};
-pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name, registry};
+pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name, registry, secret_name};
 pub use lint::lint;
 
 /// The image that a container gets.
@@ -124,6 +124,8 @@ pub struct Rules {
     pub empty_image: String,
     /// The image that has the agent, for [`Idle::Agent`].
     pub agent_image: String,
+    /// Names of the Secrets for pulling these images.
+    pub pull_secrets: Vec<String>,
     /// Namespace and name of the webhook itself, which is never emptied.
     pub own: (String, String),
 }
@@ -138,6 +140,7 @@ impl Default for Rules {
             list: Vec::new(),
             empty_image: EMPTY_IMAGE.to_owned(),
             agent_image: AGENT_IMAGE.to_owned(),
+            pull_secrets: Vec::new(),
             own: ("test".to_owned(), "diyadmissionwebhook".to_owned()),
         }
     }
@@ -183,6 +186,8 @@ pub struct EmptyingSettings {
     pub ready: Ready,
     /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,
+    /// Names of the Secrets for pulling diyadm's images.
+    pub pull_secrets: Vec<String>,
 }
 
 /// Who decided.
@@ -249,6 +254,7 @@ impl Rules {
             replicas: replicas.0,
             ready: ready.0.unwrap_or(Ready::Container),
             suspend: suspended(about)?,
+            pull_secrets: self.pull_secrets.clone(),
         };
         if way.image == Image::Keep && way.idle == Idle::Entrypoint {
             return Err(

@@ -13,8 +13,8 @@ use super::{
     assigned::assign,
     choose::choose,
     emptied_fields::{
-        At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, PROGRAM, PULL, SHORT_GRACE, makes, same,
-        spec_fields, target,
+        At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, POD_FIELDS, PROGRAM, PULL, SHORT_GRACE,
+        makes, same, spec_fields, target,
     },
     field::{Field, Now},
     members::Container,
@@ -99,10 +99,13 @@ pub(super) fn empty(
         }
     }
     let at = pod.pointer();
-    let now = Now { field: GRACE, text: pod.field(GRACE), number: None };
-    let grace = if needs_grace(pod, &chosen) { EmptiedValue::Leave } else { target(GRACE, way) };
-    let saved = old.map(|old| &old.pod[..]);
-    new.pod.extend(field.settle((&at, At::Pod), now, saved, grace));
+    for name in POD_FIELDS {
+        let now = Now { field: name, text: pod.field(name), number: None };
+        let needed = name == GRACE && needs_grace(pod, &chosen);
+        let target = if needed { EmptiedValue::Leave } else { target(name, way) };
+        let saved = old.map(|old| &old.pod[..]);
+        new.pod.extend(field.settle((&at, At::Pod), now, saved, target));
+    }
     let spec = PointerBuf::from_tokens(["spec"]);
     for name in spec_fields(object.workload()) {
         let now = Now { field: name, text: object.field(name), number: None };
@@ -203,7 +206,9 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &EmptyingSettings) -> bool {
         let now = container.field(field);
         match target(field, way) {
             // Probes do not distinguish containers.
-            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => true,
+            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
+                true
+            }
             EmptiedValue::Set(set) if field == IMAGE => {
                 let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
                 let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));

@@ -138,8 +138,21 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
             }),
         ),
         (
-            vec!["--level", "pod", "--rules", "rules.yaml"],
+            vec![
+                "--level",
+                "pod",
+                "--rules",
+                "rules.yaml",
+                "--run-as-user",
+                "none",
+                "--image-pull-secret",
+                "a",
+                "--image-pull-secret",
+                "b",
+            ],
             json!({
+                "runAsUser": null,
+                "imagePullSecrets": [{ "name": "a" }, { "name": "b" }],
                 "emptying": { "level": "pod" },
                 "rules": [{ "match": { "kinds": ["sts"] }, "empty": false }, { "image": "t:1" }],
             }),
@@ -250,21 +263,31 @@ fn helm_installs_upgrades_and_uninstalls_the_webhook() {
     let helm = require!(helm());
     let (name, folder) = (node.name, node.folder());
     node.load(&["webhook"]);
+    // As on OpenShift: a user of the namespace's own range, and no rights.
+    let restricted = "pod-security.kubernetes.io/enforce=restricted";
+    node.kubectl(&["label", "namespace", name, restricted], "");
     let helm = Helm { program: helm, folder, kubeconfig: Some(node.kubeconfig()) };
     let chart = chart();
     let release = ["web", chart.to_str().unwrap(), "-n", name, "--wait", "--timeout", "5m"];
     let (own, key) = (format!("name={name}"), format!("namespaceLabel.key={name}"));
-    let values = ["--set", &own, "--set", &key, "--set", "replicas=1"];
+    let user = "runAsUser=1000680000";
+    let values = ["--set", &own, "--set", &key, "--set", user, "--set", "replicas=1"];
     helm.run(&[&["install"], &release[..], &values].concat()).code(0);
     let label = format!("{name}=enabled");
     let names = ["-n", name, "--service", name, "--label", &label];
     let run = |args: &[&str]| node.diyadm(folder, &[args, &names].concat());
+    // The Deployment that `verify` creates is not restricted.
+    let lifted = "pod-security.kubernetes.io/enforce-";
+    node.kubectl(&["label", "namespace", name, lifted], "");
     // The API server uses a new configuration a moment later.
     let wait_until_emptied_to = |image: &str| {
         wait_until("the webhook empties", || run(&["verify", "--image", image]).code == Some(0));
     };
     wait_until_emptied_to("empty-container:latest");
     run(&["check"]).code(0);
+    let server = node.get(name, &format!("deployment/{name}"));
+    let security = &server["spec"]["template"]["spec"]["securityContext"];
+    assert_eq!(security["runAsUser"], 1_000_680_000);
     let (secret, bundle) = ca_of(&node, name);
     assert_eq!(secret, bundle);
 

@@ -122,17 +122,24 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
     (
         select(all_kinds()),
         (annotations(), annotations()),
-        (option::of(containers), list(), list()),
+        (option::of(containers), list(), list(), list()),
         (number(), number()),
         (anything(), any::<bool>(), 0..8_u8),
     )
         .prop_map(
-            |(kind, notes, (containers, init, volumes), numbers, (unknown, bare, record))| {
+            |(
+                kind,
+                notes,
+                (containers, init, volumes, secrets),
+                numbers,
+                (unknown, bare, record),
+            )| {
                 let (grace, replicas) = numbers;
                 let mut pod = json!({ "x~/y": unknown });
                 set(&mut pod, "containers", containers);
                 set(&mut pod, "initContainers", init);
                 set(&mut pod, "volumes", volumes);
+                set(&mut pod, "imagePullSecrets", secrets);
                 set(&mut pod, "terminationGracePeriodSeconds", grace);
                 let mut object = workload(kind, pod, notes.1.filter(|_| !bare));
                 set(&mut object["spec"], "x~/y", Some(unknown));
@@ -273,7 +280,11 @@ fn rule() -> impl Strategy<Value = Rule> {
 /// Any flags, and any rules.yaml.
 pub(crate) fn rules() -> impl Strategy<Value = Rules> {
     let list = prop_oneof![2 => Just(Vec::new()), 1 => vec(rule(), 1..3)];
-    (choice(), list).prop_map(|(flags, list)| Rules { flags, list, ..Rules::default() })
+    let secrets = prop_oneof![2 => Just([].as_slice()), 1 => Just(["b", "pull"].as_slice())];
+    (choice(), list, secrets).prop_map(|(flags, list, secrets)| {
+        let pull_secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
+        Rules { flags, list, pull_secrets, ..Rules::default() }
+    })
 }
 
 /// What a client may set or take away along with emptying.

@@ -150,6 +150,8 @@ fn render_matches_golden() {
         "--level=pod",
         "--ready=container",
         "--registry=registry.example.org/diyadm",
+        "--image-pull-secret=pull",
+        "--run-as-user=none",
         "--agent-image=registry.example.org/diyadm:1",
         "--rules=rules.yaml",
         "--replicas=3",

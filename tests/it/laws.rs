@@ -53,6 +53,8 @@ fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
         ("command", json!(null)),
         ("replicas", json!(1)),
         ("hostNetwork", json!(false)),
+        ("imagePullSecrets", json!([])),
+        ("imagePullSecrets", json!(["x"])),
         ("terminationGracePeriodSeconds", json!(30)),
     ];
     let spec = [
@@ -122,6 +124,7 @@ proptest! {
             }
             let pod = pod(side);
             pod["terminationGracePeriodSeconds"] = Value::Null;
+            pod["imagePullSecrets"] = Value::Null;
             ours(&mut pod["volumes"]);
             ours(&mut pod["initContainers"]);
             for container in pod["containers"].as_array_mut().into_iter().flatten() {

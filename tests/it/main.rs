@@ -40,6 +40,7 @@ mod pod_security;
 mod pod_shapes;
 mod policy;
 mod proxy;
+mod pull_secrets;
 mod readme;
 mod rights;
 mod roles;

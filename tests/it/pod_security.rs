@@ -85,6 +85,19 @@ fn pod_emptied_with_the_agent_is_restricted_without_run_as_user() {
     });
     node.create(name, &deployment);
     node.wait(name, "deployment/web", "condition=Available");
+    // OpenShift assigns a user of the namespace's own range.
+    let mut assigned = deployment.clone();
+    assigned["metadata"]["name"] = "assigned".into();
+    for labels in ["/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+        *assigned.pointer_mut(labels).unwrap() = json!({ "app": "assigned" });
+    }
+    let container = assigned.pointer_mut("/spec/template/spec/containers/0").unwrap();
+    container["securityContext"]["runAsUser"] = 1_000_680_000.into();
+    node.create(name, &assigned);
+    let agent = ["empty", "deploy/assigned", "--image", "keep", "--idle", "agent", "-n", name];
+    node.diyadm(folder, &agent).code(0);
+    let run = ["run", "deploy/assigned", "-n", name, "--", "/.diyadm/diyadm-agent", "--version"];
+    node.diyadm(folder, &run).code(0);
     let ways = ["deploy/web", "--image", "keep", "--idle", "agent"];
     let plan = [&["plan"], &ways[..], &["-n", name]].concat();
     let plan = node.diyadm(folder, &plan).code(0);

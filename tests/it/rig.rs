@@ -284,6 +284,17 @@ pub(crate) fn helm() -> Option<String> {
     Some(run.stdout.trim().to_owned())
 }
 
+/// A registry of images, made where it is missing; `None` where it cannot be.
+pub(crate) fn registry() -> Option<String> {
+    let xtask = env::var("DIYADM_TEST_XTASK").expect("`cargo xtask test` says where it is");
+    let run = Run::of(Command::new(xtask).arg("registry"), "");
+    if run.code != Some(0) {
+        skip(&format!("no registry: {}", run.stderr.lines().last().unwrap_or_default()));
+        return None;
+    }
+    Some(run.stdout.trim().to_owned())
+}
+
 /// Deleted when dropped, with the webhook configuration and the policy of the same name; shows what is in it
 /// when the test fails.
 pub(crate) struct Namespace {

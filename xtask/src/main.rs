@@ -1,4 +1,4 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|chart|tidy|fuzz|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|registry|chart|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
@@ -28,6 +28,7 @@ cargo xtask cluster up|down|status|kubeconfig  the cluster that the tests use; u
 cargo xtask image [IMAGE…]                     images without Docker; cluster load IMAGE… uses them
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask helm                               Helm, built from its Go module
+cargo xtask registry                           a registry of images, from Debian
 cargo xtask chart                              the generated files of charts/diyadm
 cargo xtask tidy                               the house rules
 cargo xtask fuzz [TARGET] [--seconds N]        the fuzz tests for longer, from a new seed
@@ -61,6 +62,11 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "helm" => {
             interrupt::watch()?;
             println!("{}", cluster::helm()?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        "registry" => {
+            interrupt::watch()?;
+            println!("{}", cluster::registry()?.display());
             Ok(ExitCode::SUCCESS)
         }
         "chart" => chart::run(),

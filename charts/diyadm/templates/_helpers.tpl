@@ -32,6 +32,9 @@ admissionwebhook:latest
 {{- with .Values.image.agent }}
 - {{ printf "--agent-image=%s" . | quote }}
 {{- end }}
+{{- range .Values.imagePullSecrets }}
+- {{ printf "--image-pull-secret=%s" .name | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* The namespaces whose workloads are sent to the webhook. */}}

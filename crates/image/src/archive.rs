@@ -76,7 +76,7 @@ fn config(image: &Image, layers: &[Blob]) -> Value {
         },
         "rootfs": {
             "type": "layers",
-            "diff_ids": layers.iter().map(|layer| layer.digest()).collect::<Vec<_>>(),
+            "diff_ids": layers.iter().map(Blob::digest).collect::<Vec<_>>(),
         },
     })
 }

@@ -47,6 +47,10 @@ pub struct WebhookFlags {
     /// Image of the webhook's server [default: admissionwebhook:latest]
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub webhook_image: Option<String>,
+    /// User of the server, or `none` to leave it to the cluster, as OpenShift needs it [default:
+    /// 65532; with `install`, none where the namespace has a range of OpenShift]
+    #[arg(long, value_name = "UID|none", value_parser = run_as_user)]
+    pub run_as_user: Option<RunAsUser>,
     /// Replicas of the server; more than one adds a PodDisruptionBudget
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
@@ -77,6 +81,24 @@ pub struct WebhookFlags {
     /// changes
     #[command(flatten)]
     pub ways: EmptyingFlags,
+}
+
+/// `runAsUser` of the webhook's Pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunAsUser {
+    /// The image's user, or the one that the cluster assigns.
+    None,
+    /// This one.
+    Uid(i64),
+}
+
+fn run_as_user(text: &str) -> Result<RunAsUser, String> {
+    if text == "none" {
+        return Ok(RunAsUser::None);
+    }
+    // The Pods have runAsNonRoot.
+    let uid = text.parse().ok().filter(|uid| (1..=i64::from(i32::MAX)).contains(uid));
+    uid.map(RunAsUser::Uid).ok_or_else(|| "it is not `none` or a user ID from 1".to_owned())
 }
 
 /// What empties workloads on a cluster.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{Settings, object, rules, secret, webhook};
+use super::{SERVER_UID, Settings, object, rules, secret, webhook};
 use crate::{pki::Bundle, workload::Level};
 
 /// Placeholders of texts, and Helm's expressions for them.
@@ -90,6 +90,8 @@ fn template() -> Result<String> {
         service: name,
         secret: "PLACESECRET".to_owned(),
         webhook_image: "PLACEIMAGE".to_owned(),
+        pull_secrets: Vec::new(),
+        run_as_user: Some(SERVER_UID),
         serve: Vec::new(),
         level: Level::Workload,
         rules: Some(String::new()),
@@ -120,14 +122,13 @@ fn template() -> Result<String> {
     let args = deployment.pointer_mut(&format!("{container}/args")).and_then(Value::as_array_mut);
     let flags = lines.place(FLAGS);
     args.context("the server has no arguments")?.push(flags.into());
-    let levels = [Level::Pod, Level::Workload].map(|level| object(&rules(level)));
-    let [pods, workloads] = levels.map(|rules| Ok(serde_yaml::to_string(&rules?)?));
-    let (pods, workloads): (Result<_>, Result<_>) = (pods, workloads);
+    let yaml = |level| anyhow::Ok(serde_yaml::to_string(&object(&rules(level))?)?);
+    let (pods, workloads) = (yaml(Level::Pod)?, yaml(Level::Workload)?);
     let rules = format!(
         "rules:\n  {{{{- if eq .Values.emptying.level \"pod\" }}}}\n{}  {{{{- else }}}}\n{}  \
          {{{{- end }}}}",
-        indented(&pods?, 2),
-        indented(&workloads?, 2)
+        indented(&pods, 2),
+        indented(&workloads, 2)
     );
     lines.replace(configuration, "/webhooks/0", "rules", &rules)?;
     for webhook in ["/webhooks/0", "/webhooks/1"] {
@@ -146,11 +147,11 @@ fn template() -> Result<String> {
         .to_owned();
     for (object, condition) in [certificates].iter().chain(&objects).zip(conditions) {
         let text = lines.fill(&serde_yaml::to_string(object)?)?;
-        out += "---\n";
-        out += &match condition {
+        let text = match condition {
             Some(condition) => format!("{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n"),
             None => text,
         };
+        out.extend(["---\n", &text]);
     }
     Ok(out)
 }

@@ -28,6 +28,9 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
                     workloads: level workload needs the webhook"
             .to_owned());
     }
+    if !rules.pull_secrets.is_empty() {
+        return Err("a policy cannot add the Secrets of --image-pull-secret to Pods".to_owned());
+    }
     let is_app = |choice: &Choice| choice.ready == Some(Ready::App);
     if is_app(&rules.flags) || rules.list.iter().any(|rule| is_app(&rule.choice)) {
         return Err(

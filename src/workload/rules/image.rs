@@ -57,6 +57,21 @@ pub fn registry(text: &str) -> Result<String, String> {
     image_name(registry)
 }
 
+/// `text`, if a Secret can have this name.
+///
+/// # Errors
+/// In a few words, what it is instead.
+pub fn secret_name(text: &str) -> Result<String, String> {
+    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
+    let fits = text.len() <= 253 && text.starts_with(is_edge) && text.ends_with(is_edge);
+    if fits && text.chars().all(is_inner) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} cannot be the name of a Secret"))
+    }
+}
+
 fn is_odd(c: char) -> bool {
     NOT_IN_IMAGE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }

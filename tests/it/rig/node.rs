@@ -85,6 +85,22 @@ impl Node {
         Run::of(&mut xtask, "").code(0);
     }
 
+    /// A program in the node's network, where it has a loopback address of its own.
+    pub(crate) fn in_network(&self, program: &str) -> Command {
+        let first = std::fs::read_to_string(self.folder.join("node/init")).unwrap();
+        let mut command = Command::new("nsenter");
+        command.args(["--target", first.trim(), "--net", "--", program]);
+        command
+    }
+
+    /// containerd's client, on the node.
+    #[track_caller]
+    pub(crate) fn ctr(&self, args: &[&str]) {
+        let mut xtask = self.xtask();
+        xtask.args(["cluster", "--in"]).arg(&self.folder).arg("ctr").args(args);
+        Run::of(&mut xtask, "").code(0);
+    }
+
     /// zipkin's jar, as Maven brings it.
     #[track_caller]
     pub(crate) fn zipkin(&self) -> String {

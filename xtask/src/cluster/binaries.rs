@@ -114,6 +114,11 @@ pub(crate) fn helm() -> Result<PathBuf> {
     find_or_make("helm")
 }
 
+/// A registry of images, for the tests of pulls with a password.
+pub(crate) fn registry() -> Result<PathBuf> {
+    find_or_make("docker-registry")
+}
+
 fn find_or_make(name: &str) -> Result<PathBuf> {
     find_or_make_of(name, Version::TESTED)
 }

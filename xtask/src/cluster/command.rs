@@ -14,10 +14,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{Cluster, Kind, Life, Taint, answers, kubectl, node, server, static_pod, stop};
-use crate::{image::Profile, interrupt, paths};
+use crate::{image::Profile, interrupt, paths, process};
 
 const WORDS: &str = "up [--node] [--static-apiserver] [--held], down, status, kubeconfig or \
-                     load IMAGE|./ARCHIVE…, each with --in FOLDER before it or without";
+                     load IMAGE|./ARCHIVE…, ctr WORD…, each with --in FOLDER before it or without";
 
 /// Does what the words say.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -39,6 +39,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         ["load", ref images @ ..] if !images.is_empty() => {
             interrupt::watch()?;
             node::load_into(&folder, images, Profile::Dev)?;
+        }
+        ["ctr", ref args @ ..] => {
+            let mut ctr = node::ctr(&folder)?;
+            print!("{}", process::output(ctr.args(["--namespace", "k8s.io"]).args(args))?);
         }
         _ => bail!("`cargo xtask cluster` takes {WORDS}"),
     }

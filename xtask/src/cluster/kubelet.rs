@@ -61,6 +61,8 @@ enforceNodeAllocatable: []
 localStorageCapacityIsolation: false
 makeIPTablesUtilChains: false
 failSwapOn: false
+# Images that a test pulled with a password are other tests' images too.
+imagePullCredentialsVerificationPolicy: NeverVerify
 # A machine's disk may be nearly full, and its memory used by a build: that is not the tests' topic.
 imageGCHighThresholdPercent: 100
 evictionHard: {{ memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%" }}

@@ -149,6 +149,7 @@ pub(crate) fn ctr(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// The first process of the node that runs in `folder`.
 fn first_process(folder: &Path) -> Result<u32> {
     fs::read_to_string(folder.join("node/init"))
         .ok()
@@ -159,10 +160,8 @@ fn first_process(folder: &Path) -> Result<u32> {
 fn load(ctr: &Path, first: u32, names: &[&str], profile: Profile) -> Result<()> {
     for name in names {
         // A path is an archive of images.
-        let archive = match name.contains('/') {
-            true => PathBuf::from(name),
-            false => image::archive(name, profile)?,
-        };
+        let archive =
+            if name.contains('/') { PathBuf::from(name) } else { image::archive(name, profile)? };
         containerd::import(ctr, first, &archive)
             .with_context(|| format!("cannot give the node the image {name}"))?;
     }

@@ -26,7 +26,7 @@ const PROGRAMS: [&str; 5] =
 /// some were never published.
 const OTHER_PATCHES: u32 = 4;
 /// What Debian's packages are unpacked for: the package, and where in it the programs are.
-const PACKAGES: [(&str, &[&str]); 5] = [
+const PACKAGES: [(&str, &[&str]); 6] = [
     ("etcd-server", &["usr/bin/etcd"]),
     ("containerd", &["usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr"]),
     ("runc", &["usr/sbin/runc"]),
@@ -35,6 +35,7 @@ const PACKAGES: [(&str, &[&str]); 5] = [
         &["usr/lib/cni/bridge", "usr/lib/cni/host-local", "usr/lib/cni/loopback"],
     ),
     ("busybox-static", &["bin/busybox"]),
+    ("docker-registry", &["usr/bin/docker-registry"]),
 ];
 
 /// Puts the program `name` into `bin` and returns its path. A second process waits for the first

@@ -38,13 +38,14 @@ fn bundle(days: u32, ca_days: u32) -> Bundle {
     pki::issue(&Request::parse("csr.conf", &conf).unwrap(), &terms, &key(), &key()).unwrap()
 }
 
-/// What diyadm itself installs.
 fn configuration(ca_pem: &str) -> Value {
     let settings = Settings {
         namespace: "test".to_owned(),
         service: "hook".to_owned(),
         secret: "webhook-secret".to_owned(),
         webhook_image: "admissionwebhook:latest".to_owned(),
+        pull_secrets: Vec::new(),
+        run_as_user: None,
         serve: Vec::new(),
         level: crate::workload::Level::Workload,
         rules: None,
@@ -62,7 +63,6 @@ fn configuration(ca_pem: &str) -> Value {
     manifests::webhook(&settings).unwrap().pop().unwrap()
 }
 
-/// Everything as it should be.
 fn well() -> Observed {
     well_for(365, 3650)
 }

@@ -38,6 +38,7 @@ fn ways() -> impl Iterator<Item = EmptyingSettings> {
             replicas: None,
             ready: Ready::Container,
             suspend: false,
+            pull_secrets: Vec::new(),
         })
     })
 }
@@ -45,8 +46,10 @@ fn ways() -> impl Iterator<Item = EmptyingSettings> {
 /// The changes of a field with their conditions, exactly one of which is true.
 pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
     let form = |way: &EmptyingSettings| match target(field, way) {
-        // A policy with the agent's probe is rejected earlier.
-        EmptiedValue::Leave | EmptiedValue::AgentProbe(_) => Form::Leave,
+        // A policy with the agent's probe or with Secrets is rejected earlier.
+        EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
+            Form::Leave
+        }
         EmptiedValue::Set(None) => Form::Absent,
         EmptiedValue::Set(Some(value)) if value == cel::text(ANY) => {
             Form::Value("variables.image".to_owned())
