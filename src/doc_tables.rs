@@ -1,14 +1,20 @@
 //! Tables of the documentation, generated from the lists that the code uses.
 
+use std::collections::BTreeSet;
+
+use clap::CommandFactory as _;
+
 use crate::{
+    cli::Cli,
     exit::Code,
     kinds::{CUSTOM, Kind, WORKLOADS},
     status::State,
+    webhook::checks::{CheckSubject, TITLES, causes},
     workload::{ANNOTATIONS, MATCHES, MEMBERS, Member},
 };
 
 /// The tables, by the name of their position in the docs.
-pub fn all() -> [(&'static str, String); 6] {
+pub fn all() -> [(&'static str, String); 9] {
     [
         ("annotations", annotations()),
         ("rules", members(&MEMBERS)),
@@ -16,7 +22,55 @@ pub fn all() -> [(&'static str, String); 6] {
         ("kinds", kinds()),
         ("exit codes", exit_codes()),
         ("states", states()),
+        ("commands", commands()),
+        ("findings", findings()),
+        ("causes", failed_calls()),
     ]
+}
+
+/// The commands, as markdown.
+fn commands() -> String {
+    let cli = Cli::command();
+    let rows = cli.get_subcommands().filter(|command| !command.is_hide_set()).map(|command| {
+        let name = command.get_name();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        [code(&format!("diyadm {name}")), about]
+    });
+    table(["command", "does"], rows)
+}
+
+/// The ids of findings, each with an anchor of its name, as markdown.
+fn findings() -> String {
+    let rows = TITLES.map(|(id, title)| [format!("{}{}", anchor(id), code(id)), title.to_owned()]);
+    table(["id", "what was looked at"], rows)
+}
+
+/// The API server's texts about failed calls of a webhook, as markdown. The first text of an id has
+/// its anchor.
+fn failed_calls() -> String {
+    let own = |name: &str| name.to_owned();
+    let subject = CheckSubject {
+        namespace: own("test"),
+        webhook_namespace: own("test"),
+        is_own: true,
+        is_foreign: false,
+        service: own("diyadmissionwebhook"),
+        secret: own("webhook-secret"),
+        label: (own("inject-empty-container"), own("enabled")),
+        image: own("empty-container:latest"),
+        flags: String::new(),
+        label_flags: String::new(),
+    };
+    let mut anchored: BTreeSet<_> = TITLES.iter().map(|(id, _)| *id).collect();
+    let rows = causes(&subject).map(|(text, cause)| {
+        let anchor = if anchored.insert(cause.id) { anchor(cause.id) } else { String::new() };
+        [format!("{anchor}{}", code(text.trim())), cause.what, cause.hint]
+    });
+    table(["text", "cause", "what to do"], rows.collect::<Vec<_>>())
+}
+
+fn anchor(id: &str) -> String {
+    format!("<a id=\"{id}\"></a>")
 }
 
 /// The states of `diyadm status`, as markdown.

@@ -14,6 +14,7 @@ use crate::{
         flags::{check::CheckArgs, render::Mode},
         webhook_names,
     },
+    report::ReportFormat,
     ui::terminal::Terminal,
     webhook::checks::{Finding, Level},
 };
@@ -48,7 +49,24 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Code> {
         })?,
     };
     check::print_findings(&terminal, args.output, "diyadm check", &findings)?;
+    if matches!(args.output, ReportFormat::Text) {
+        name_page(&terminal, &findings);
+    }
     Ok(code(&findings))
+}
+
+/// Names the page of the documentation with the anchors of what failed: a finding's id is its anchor.
+fn name_page(terminal: &Terminal, findings: &[Finding]) {
+    let mut anchors = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.level == Level::Failed) {
+        let anchor = format!("#{}", finding.id);
+        if !anchors.contains(&anchor) {
+            anchors.push(anchor);
+        }
+    }
+    if !anchors.is_empty() {
+        terminal.say(&format!("docs/en/troubleshooting.md explains: {}", anchors.join(", ")));
+    }
 }
 
 /// 1 if something failed, else 2 if something could not be checked, else 0.

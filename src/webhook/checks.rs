@@ -15,7 +15,8 @@ pub mod version;
 mod webhook;
 
 pub use denial::Denial;
-pub use explain::{Cause, explain};
+pub use explain::{Cause, causes, explain};
+pub use titles::TITLES;
 pub use webhook::{
     CheckSubject, Connection, DryCreate, Look, Observed, Secret, Unseen, findings, image_of,
     is_emptied_by_policy, is_emptied_to, level, owner, port_name, ready, selects, url_host,

@@ -211,17 +211,6 @@ impl Cluster {
         command
     }
 
-    /// A shell in `folder` with `diyadm` on PATH, as a reader of the README has it.
-    pub(crate) fn shell(&self, folder: &Path) -> Command {
-        let program = Path::new(env!("CARGO_BIN_EXE_diyadm")).parent().unwrap();
-        let path = env::var_os("PATH").unwrap_or_default();
-        let folders = [program.to_owned()].into_iter().chain(env::split_paths(&path));
-        let mut shell = Command::new("bash");
-        shell.env("PATH", env::join_paths(folders).unwrap()).env("KUBECONFIG", &self.kubeconfig);
-        shell.env("HOME", folder).current_dir(folder);
-        shell
-    }
-
     /// A client that keeps its connection, for many requests.
     pub(crate) async fn client(&self) -> ::diyadm::kubernetes::Cluster {
         let kubeconfig = Some(self.kubeconfig.clone().into());

@@ -203,6 +203,15 @@ pub fn explain(text: &str, subject: &CheckSubject) -> Option<Cause> {
         return Some(foreign(text, name));
     }
     let (_, id, what, remedy) = TEXTS.into_iter().find(|(piece, ..)| text.contains(piece))?;
+    Some(cause(id, what, remedy, subject))
+}
+
+/// The known texts, each with its cause for the webhook of `subject`.
+pub fn causes(subject: &CheckSubject) -> impl Iterator<Item = (&'static str, Cause)> {
+    TEXTS.into_iter().map(|(text, id, what, remedy)| (text, cause(id, what, remedy, subject)))
+}
+
+fn cause(id: &'static str, what: &str, remedy: Remedy, subject: &CheckSubject) -> Cause {
     let CheckSubject { webhook_namespace: namespace, service, flags, .. } = subject;
     let hint = match remedy {
         Remedy::Install => subject.install_hint("Put the Secret's CA into the webhook", ""),
@@ -247,7 +256,7 @@ pub fn explain(text: &str, subject: &CheckSubject) -> Option<Cause> {
              `kubectl -n {namespace} logs -l app={service}`."
         ),
     };
-    Some(Cause { id, what: what.to_owned(), hint })
+    Cause { id, what: what.to_owned(), hint }
 }
 
 /// The name of the webhook in a message.
