@@ -37,6 +37,8 @@ pub enum SchemaName {
     Certificates,
     /// `version`
     Version,
+    /// `images list`
+    Images,
     /// `empty`, `restore`, `mutate`, `render` and `rights`
     Objects,
     /// Each line of `-o patch`

@@ -30,6 +30,7 @@ pub(crate) fn text(name: SchemaName) -> Result<String> {
         SchemaName::Outcomes => of_output::<outcomes::Report<'_>>(),
         SchemaName::Certificates => of_output::<Vec<Facts>>(),
         SchemaName::Version => version(),
+        SchemaName::Images => images(),
         SchemaName::Objects => objects(),
         SchemaName::Patch => patch(),
     };
@@ -67,6 +68,33 @@ fn version() -> schemars::Schema {
             },
         },
         "required": ["clientVersion"],
+    })
+}
+
+fn images() -> schemars::Schema {
+    json_schema!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Images",
+        "type": "object",
+        "properties": {
+            "images": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "image": { "type": "string" },
+                        "usedBy": {
+                            "description": "The containers that have it.",
+                            "type": "string",
+                        },
+                    },
+                    "required": ["image", "usedBy"],
+                    "additionalProperties": false,
+                },
+            },
+        },
+        "required": ["images"],
+        "additionalProperties": false,
     })
 }
 

@@ -150,7 +150,7 @@ fn saved_images_run_on_a_node() {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "version" },
         "spec": { "restartPolicy": "Never", "containers": [{
-            "name": "version", "image": image("admissionwebhook"), "args": ["version"],
+            "name": "version", "image": image("admissionwebhook"), "args": ["version", "--client"],
             "imagePullPolicy": "Never",
         }] },
     });

@@ -109,7 +109,7 @@ fn every_command_with_json_has_a_schema() {
     add(&Cli::command(), &mut found);
     let help = diyadm(Path::new("."), &["schema", "--help"]).code(0).stdout;
     for name in found {
-        let named = [format!("`{name}`"), format!("`rules {name}`")];
+        let named = ["", "rules ", "images "].map(|group| format!("`{group}{name}`"));
         assert!(named.iter().any(|name| help.contains(name)), "{name}: {help}");
     }
 }
@@ -169,6 +169,7 @@ fn outputs_without_a_cluster_are_valid() {
     let mut cases = Cases::default();
     for (schema, args) in [
         ("version", &["version", "--client", "-o", "json"][..]),
+        ("images", &["images", "list", "-o", "json"]),
         ("outcomes", &["init", "--out", "certs", "--key", "p256", "-o", "json"]),
         ("certificates", &["init", "--inspect", "certs", "-o", "json"]),
         ("certificates", &["init", "--inspect", "certs/ca.crt", "-o", "json"]),
