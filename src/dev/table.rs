@@ -21,12 +21,12 @@ pub(crate) struct ContainerApps {
 #[derive(JsonSchema, Serialize)]
 pub(crate) struct Pods {
     /// The Pods of the workload.
-    pods: Vec<Pod>,
+    pods: Vec<PodApplications>,
 }
 
 /// A Pod and the applications in its container.
 #[derive(JsonSchema, Serialize)]
-struct Pod {
+struct PodApplications {
     /// Its name.
     pod: String,
     /// The container.
@@ -44,7 +44,13 @@ impl Pods {
     pub(crate) fn of(seen: &[ContainerApps]) -> Self {
         let pod = |ContainerApps { pod, container, apps }: &ContainerApps| {
             let Apps { supervisor, apps, others } = apps.clone();
-            Pod { pod: pod.clone(), container: container.clone(), supervisor, apps, others }
+            PodApplications {
+                pod: pod.clone(),
+                container: container.clone(),
+                supervisor,
+                apps,
+                others,
+            }
         };
         Self { pods: seen.iter().map(pod).collect() }
     }

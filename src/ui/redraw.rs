@@ -42,7 +42,7 @@ impl Redraw {
         out.push_str(&text::lines(&all[..shown]));
         let hidden = all.len() - shown;
         if hidden > 0 {
-            out.push_str(&format!("… and {hidden} more\n"));
+            out.push_str(&text::lines(&[format!("… and {hidden} more")]));
         }
         (out, shown + usize::from(hidden > 0))
     }

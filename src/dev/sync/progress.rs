@@ -105,7 +105,7 @@ impl Progress {
 /// average, and appears after the first second.
 fn line([done_files, files]: [u64; 2], [done, all]: [u64; 2], took: Duration) -> String {
     let done = done.min(all);
-    let percent = if all == 0 { done_files * 100 / files.max(1) } else { done * 100 / all };
+    let percent = (done * 100).checked_div(all).unwrap_or(done_files * 100 / files.max(1));
     let mut parts = vec![format!("{percent} %")];
     if files > 1 {
         parts.push(format!("{done_files} of {files} files"));
