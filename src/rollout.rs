@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     kinds::{self, Controller, Kind, Rollout},
+    ui::text::counted,
     workload::pods::{belongs_to, is_over},
 };
 
@@ -205,12 +206,16 @@ fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
     } else if new < wanted {
         waiting(format!("{new} of {wanted} Pods are replaced"))
     } else if all > new {
-        waiting(format!("{} old Pods are still terminating", all - new))
+        waiting(old_pods(all - new))
     } else if ready < wanted {
         waiting(format!("{ready} of {wanted} Pods are ready"))
     } else {
         done(format!("{wanted} of {wanted} Pods are ready"))
     }
+}
+
+fn old_pods(count: i64) -> String {
+    counted(count, "old Pod is still terminating", "old Pods are still terminating")
 }
 
 /// Number of ready Pods by the status. If idle Pods are not Ready, Pods that only wait for their
@@ -238,7 +243,7 @@ fn surge(kind: &Kind, workload: &Value, seen: &Observations<'_>) -> Progress {
         pace(wanted, all, new, ready(workload, seen, kind))
     };
     if wanted == 0 && all > 0 {
-        progress = waiting(format!("{all} old Pods are still terminating"));
+        progress = waiting(old_pods(all));
     }
     let spec = &workload["spec"];
     let is_paused = spec["paused"] == true || spec["updateStrategy"]["paused"] == true;

@@ -18,7 +18,10 @@ use super::{
     sync::{Progress, Receiver, listed, megabytes},
     trouble::{is_gone, is_lost},
 };
-use crate::exit::{self, Failure};
+use crate::{
+    exit::{self, Failure},
+    ui::text::counted,
+};
 use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
 
 /// How often a running build is reported.
@@ -171,7 +174,7 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
         if report.files + report.others + report.deleted > 0 {
             changed = true;
             let sent = megabytes(progress.sent());
-            let what = format!("sent {} files, {sent}", report.files);
+            let what = format!("sent {}, {sent}", counted(report.files, "file", "files"));
             session.terminal.done(&what, Some(progress.took()));
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     exit::{self, Code},
     ui::{
         terminal::{Terminal, print},
-        text::escaped,
+        text::{counted, escaped},
     },
 };
 
@@ -117,7 +117,7 @@ fn print_outcome(
         (report.deleted, "deleted", "deleted"),
     ] {
         if count > 0 {
-            words.push(format!("{count} {}", if count == 1 { one } else { many }));
+            words.push(counted(count, one, many));
         }
     }
     match (words.is_empty(), whole) {

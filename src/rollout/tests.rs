@@ -43,7 +43,7 @@ fn deployment_rollout_is_judged_as_by_kubectl() {
         (
             json!({ "observedGeneration": 2, "replicas": 3, "updatedReplicas": 2 }),
             false,
-            "1 old Pods",
+            "1 old Pod is still",
         ),
         (
             json!({

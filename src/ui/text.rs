@@ -70,6 +70,12 @@ pub fn escaped_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(escaped).collect::<Vec<_>>().join("\n"))
 }
 
+/// `1 file` or `2 files`.
+pub fn counted<N: Display + PartialEq + From<bool>>(count: N, one: &str, many: &str) -> String {
+    let word = if count == N::from(true) { one } else { many };
+    format!("{count} {word}")
+}
+
 /// Lines, each [`escaped`] and ended.
 pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     lines.into_iter().fold(String::new(), |mut text, line| {
