@@ -21,7 +21,7 @@ pub(crate) const MOST: usize = 1 << 15;
 /// What to keep of a value. Its text is always kept.
 #[derive(Debug)]
 pub(crate) enum ParsePlan {
-    /// Nothing more.
+    /// Only the text.
     Text,
     /// The listed members of an object: those of the first list by their own plans, those of the
     /// second as texts; at most 64 names. If both lists are empty, every member, as text. Two

@@ -41,7 +41,7 @@ pub struct MutatedDocument {
     pub edits: Vec<Edit>,
     /// Warnings for the user.
     pub warnings: Vec<Warning>,
-    /// Whether a workload stays as it is because it has none of the containers that a flag names.
+    /// Whether a workload is unchanged because it has no container of `--containers`.
     pub misnamed: bool,
 }
 

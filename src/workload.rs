@@ -126,7 +126,7 @@ pub enum Settled {
     Unchanged,
     /// Emptied.
     Emptied,
-    /// Given back.
+    /// Restored.
     Restored,
 }
 

@@ -117,7 +117,7 @@ fn asking(command: Command) -> Command {
     command.mut_subcommands(asking)
 }
 
-/// Those that begin so; none if the cluster does not answer.
+/// Completions that start with `begun`; empty if the cluster does not answer.
 fn candidates(names: Names, begun: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = begun.to_str() else { return Vec::new() };
     // `diyadm -- diyadm restore -n shop deploy/`

@@ -178,7 +178,7 @@ pub struct Sync {
     /// Delete remote files that do not exist locally
     #[arg(long)]
     pub delete: bool,
-    /// Exclude matching files, as in a .gitignore; matching remote files are kept
+    /// Exclude files that match PATTERN, as in a .gitignore; --delete keeps them in the container
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
     /// Also send .git and files that .gitignore and .diyadmignore exclude

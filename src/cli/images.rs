@@ -26,7 +26,7 @@ pub enum Images {
 /// Flags of `images list`.
 #[derive(Args, Debug)]
 pub struct List {
-    /// Where they are pulled from
+    /// Registry of the images
     #[command(flatten)]
     pub registry: RegistryFlag,
     /// Output format

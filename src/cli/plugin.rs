@@ -11,7 +11,7 @@ use crate::ui::{self, text::as_plugin};
 /// Parses the command line.
 ///
 /// # Errors
-/// clap's; also requested help.
+/// Errors of clap; `--help` and `--version` are returned as errors too.
 pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = Cli::command();
     if ui::is_plugin() {

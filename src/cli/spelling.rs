@@ -47,7 +47,7 @@ fn is_kind(word: &OsString) -> bool {
     word.to_str().is_some_and(|word| is_workload(word) || is_service(word))
 }
 
-/// The first argument from `from` on that is neither a flag nor a flag's value.
+/// Index of the first positional argument at or after `from`.
 fn positional(command: &Command, words: &[OsString], from: usize) -> Option<usize> {
     let takes_next = |arg: Option<&clap::Arg>| {
         arg.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())

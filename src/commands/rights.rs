@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
             let [role, cluster_role] = &objects;
             let [bind, bind_cluster] = &bindings;
             format!(
-                "# Give these roles to somebody with:\n#   {bind}\n#   {bind_cluster}\n---\n{}---\n{}",
+                "# Bind these roles with:\n#   {bind}\n#   {bind_cluster}\n---\n{}---\n{}",
                 yaml::write(role)?,
                 yaml::write(cluster_role)?
             )

@@ -35,7 +35,7 @@ pub(super) struct Brought {
 ///
 /// # Errors
 /// No program for that processor is here, there is no folder for it, or the API server refuses.
-/// That it could not be taken there shows when the agent should speak.
+/// A failed upload is noticed only when the agent does not answer.
 pub(super) async fn bring(
     cluster: &Cluster,
     place: &ContainerRef,

@@ -69,7 +69,7 @@ fn by_namespace(
             if let (Some(namespace), Some(flag)) = (namespace.as_deref(), flag)
                 && namespace != flag
             {
-                let what = format!("{place}: the namespace is {namespace}, and -n says {flag}.");
+                let what = format!("{place}: the namespace is {namespace}, and -n is {flag}.");
                 let hint = format!("Use `-n {namespace}`, or omit -n.");
                 return Err(Failure::usage(what, hint).into());
             }

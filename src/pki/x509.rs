@@ -50,9 +50,9 @@ pub(super) enum Key {
     /// ECDSA on P-224, which TLS does not have.
     P224,
     Ed25519,
-    /// Go accepts no signatures of it.
+    /// Go rejects its signatures.
     X25519,
-    /// Go accepts no signatures of it.
+    /// Go rejects its signatures.
     Dsa,
 }
 

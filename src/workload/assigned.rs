@@ -10,8 +10,8 @@ use super::{
     view::Pod,
 };
 
-/// What is saved of each container of `pod`, by its index now: the container that was saved is
-/// the one of the same index and name, else, where others came before it since, of the same name.
+/// The saved fields of each container of `pod`, by its current index. They belong to the container
+/// of the same index and name or, if containers were inserted before it, of the same name.
 pub(super) fn assign<'o>(original: &'o Original, pod: &Pod<'_, '_>) -> Vec<Option<&'o Emptied>> {
     let containers: &[Container<'_>] = pod.containers();
     let mut assigned = vec![None; containers.len()];
@@ -48,8 +48,8 @@ pub(super) fn holds(original: &Original, pod: &Pod<'_, '_>) -> bool {
         })
 }
 
-/// Whether a container that was emptied runs something else by now of which `said` tells that the
-/// user has said so: by its name, the field, and the field's value.
+/// Whether an emptied container now has a program that the user set, as `said` judges by the
+/// container's name, the field, and the field's value.
 pub(super) fn runs_anew(
     original: &Original,
     pod: &Pod<'_, '_>,

@@ -11,8 +11,8 @@ use crate::{json, kinds::Kind};
 /// What the emptied container runs: [`MOUNTED`](diyadm_agent::MOUNTED).
 pub(super) const AGENT_COMMAND: &str = "[\"/.diyadm/diyadm-agent\"]";
 
-/// PID 1 of `--idle shell`: waits, reaps whatever is orphaned, and goes at SIGTERM. An image
-/// without `sleep` ends it at once, so that it never spins.
+/// PID 1 of `--idle shell`: waits, reaps orphaned processes, and exits on SIGTERM. Without `sleep` in
+/// the image it exits at once, so that it never spins.
 const SHELL: &str = r#"["sh","-c","trap 'kill $! 2>/dev/null; exit 0' TERM INT; while :; do sleep 2147483647 & wait $! || exit 1; done"]"#;
 
 /// Of an image that has another name than the application's.
@@ -98,7 +98,7 @@ pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
     }
 }
 
-/// Whether this is what [`target`] makes of the field, whichever way: no original says otherwise.
+/// Whether [`target`] sets the field to this value in any idle mode.
 pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
     match (field, set) {
         ("image", Some(set)) => set.starts_with('"'),
@@ -158,8 +158,8 @@ pub(super) fn idle_commands() -> impl Iterator<Item = &'static str> {
     [SHELL, AGENT_COMMAND].into_iter()
 }
 
-/// Whether two JSON texts are one value: what the API server hands on it has written itself, with
-/// its own escapes.
+/// Whether two JSON texts are the same value: the API server writes values anew, with its own
+/// escapes.
 pub(super) fn same(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => json::equal(one, other),

@@ -25,8 +25,8 @@ pub(super) static SPEC: ParsePlan = ParsePlan::Members(
     &[("template", &TEMPLATE), ("jobTemplate", &JOB_TEMPLATE), ("containers", &CONTAINERS)],
     &SPEC_FIELDS,
 );
-/// The plan of an object whose pod template is at `steps`, which [`SPEC`] does not lead to. It is
-/// kept for good: there is one for each path.
+/// The plan of an object whose pod template is at `steps`, a path that [`SPEC`] does not contain. It
+/// is never freed: there is one for each path.
 pub(super) fn object_plan(steps: &'static [&'static str]) -> ParsePlan {
     let one = |name: &'static str, plan, others| -> &'static ParsePlan {
         Box::leak(Box::new(ParsePlan::Members(Vec::leak(vec![(name, plan)]), others)))

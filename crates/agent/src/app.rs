@@ -273,7 +273,7 @@ impl App {
         self.pipes.iter().map(|pipe| (pipe.stream, pipe.file.as_fd()))
     }
 
-    /// Reads a pipe that has something, once.
+    /// Reads once from a readable pipe.
     pub(super) fn read_pipe(&mut self, pipe: usize, buffer: &mut [u8], sink: &mut Sink) {
         let ring = &mut self.ring;
         if let Some(pipe) = self.pipes.get_mut(pipe) {

@@ -145,7 +145,7 @@ fn built_project(
             if project.has("war") { ("bootWar", ".war") } else { ("bootJar", ".jar") };
         let from = archive(name, "", end);
         // `-plain.jar` is another archive.
-        return Ok(java(&from, task(name), watch, "Spring Boot's jar runs by itself."));
+        return Ok(java(&from, task(name), watch, "Spring Boot builds an executable jar."));
     }
     if project.is_shadow() {
         let from = archive("shadowJar", "all", ".jar");
@@ -164,7 +164,7 @@ fn built_project(
             note: "The start script needs Java in the image.",
         });
     }
-    let note = "Nothing in the build file makes a jar that runs by itself: check `command`.";
+    let note = "The build file builds no executable jar: check `command`.";
     Ok(java(&archive("jar", "", ".jar"), task("jar"), watch, note))
 }
 

@@ -310,7 +310,7 @@ fn built_module(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, F
         let classifier = pom.setting(SPRING, &["classifier"]);
         let classifier = classifier.map(|word| format!("-{word}")).unwrap_or_default();
         let from = file(&format!("{classifier}.{packaging}"));
-        return Ok(java(&from, package(goals), watch, "Spring Boot's jar runs by itself."));
+        return Ok(java(&from, package(goals), watch, "Spring Boot builds an executable jar."));
     }
     if packaging == "war" {
         return Ok(super::war(&file(".war"), package("package"), watch));
@@ -328,7 +328,7 @@ fn built_module(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, F
     } else if pom.setting("maven-jar-plugin", &["archive", "manifest", "mainClass"]).is_some() {
         (".jar".to_owned(), "Its manifest names the main class; libraries are not in it.")
     } else {
-        (".jar".to_owned(), "Nothing in pom.xml makes a jar that runs by itself: check `command`.")
+        (".jar".to_owned(), "pom.xml builds no executable jar: check `command`.")
     };
     Ok(java(&file(&end), package("package"), watch, note))
 }

@@ -196,9 +196,9 @@ impl Content {
     }
 }
 
-/// Encodes content as frames, compressed where useful. A jar's content is already compressed, and
-/// trying again costs more than a fast network saves: after a chunk that did not shrink, the next
-/// ones are sent uncompressed, more of them each time.
+/// Encodes content as frames, compressed where useful. A jar's content is already compressed:
+/// compressing it again costs more time than a fast network saves. After a chunk that does not
+/// shrink, the next chunks are sent uncompressed. Their number grows with each such chunk.
 pub(crate) struct Packer {
     zstd: Compressor<'static>,
     /// Number of chunks to send uncompressed.

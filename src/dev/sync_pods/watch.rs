@@ -73,7 +73,7 @@ struct Served<'a> {
     work: LocalBoxFuture<'a, Error>,
 }
 
-/// What an error before the first finished transfer does.
+/// How an error before the first complete transfer is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FirstError {
     /// It ends the command.

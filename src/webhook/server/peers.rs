@@ -80,7 +80,7 @@ const UNCOUNTED: usize = 16 * 1024;
 /// Nanoseconds that a peer's clock is ahead at the most.
 const MOST_OWED: u64 = 10 * BURST;
 
-/// An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has all.
+/// An IPv4 address, or the /64 of an IPv6 address: one machine usually owns all of a /64.
 type Peer = IpAddr;
 
 /// Amounts by [`Resource`].
@@ -249,8 +249,8 @@ impl Peers {
             .retain(|_, peer| Arc::strong_count(peer) > 1 || peer.clock.load(Relaxed) > nanos);
     }
 
-    /// Whether there is, or can be made, room for what `slot` has just added: whoever holds the
-    /// most of it gives way, unless that is the peer of `slot` itself.
+    /// Whether there is room for what `slot` has just added. If not, connections of the peer with the
+    /// largest amount are closed first; false if that is the peer of `slot` itself.
     fn make_room(&self, resource: Resource, slot: &Slot) -> bool {
         let limit = self.limits[resource as usize];
         let table = self.table();

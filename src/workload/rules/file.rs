@@ -171,7 +171,7 @@ pub fn parse(text: &str) -> Result<Vec<Rule>, ConfigError> {
     (1..).zip(rules).map(read).collect()
 }
 
-/// Reads a file with `kinds:` alone; they are known from then on.
+/// Parses a file that contains only `kinds:`, and registers these kinds for the process.
 ///
 /// # Errors
 /// What is wrong, with its place.

@@ -224,7 +224,7 @@ pub enum What {
 /// Why a step was refused. Displayed as one sentence, with the path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// For code.
+    /// What callers match on.
     pub reason: Reason,
     /// The file; the root itself if the transfer could not be started.
     pub path: Bytes,

@@ -47,7 +47,7 @@ impl Flusher {
     /// Waits for the current sync.
     ///
     /// # Errors
-    /// What the disk said to it: the system tells that once, and not again at the next fsync.
+    /// The error of its fsync: Linux reports a write error once, not again at the next fsync.
     pub(super) fn end(mut self) -> io::Result<()> {
         self.join()
     }

@@ -88,8 +88,9 @@ pub(super) struct Growing {
     /// The end of the written chunks. Zeros at the end become a hole, which does not extend the
     /// file.
     end: u64,
-    /// Bytes to write and their position: one long write costs half of many short ones.
+    /// Bytes that are not yet written. One long write costs half as much as many short ones.
     ahead: Vec<u8>,
+    /// The position of these bytes in the file.
     ahead_at: u64,
     /// The writing thread, for a long file.
     writer: Option<Writer>,

@@ -1,4 +1,4 @@
-//! Runs one shell command to its end without an agent, and interprets its last words.
+//! Runs one shell command without an agent, and turns its exit code and last output into an error.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! The handles by which a connection holds what it needs, and gives it back.
+//! The handles by which a connection reserves memory and reviews, and releases them when dropped.
 
 use std::{
     sync::{
@@ -10,18 +10,18 @@ use std::{
 
 use super::{BURST, Held, MOST_OWED, Peers, Resource, SHARE, Slot, Stage, UNCOUNTED};
 
-/// One connection; what it holds is given back when the last handle is dropped.
+/// One connection. Its reservations are released when the last handle is dropped.
 pub(in crate::webhook::server) struct Connection {
     id: u64,
     pub(super) slot: Arc<Slot>,
     peers: Arc<Peers>,
-    /// Bytes that were read and that no handler has taken.
+    /// Bytes that were read from the socket, and not yet by a handler.
     unread: AtomicUsize,
-    /// How many of these are counted as held.
+    /// How many of these are reserved.
     counted: AtomicUsize,
-    /// What is read now is thrown away.
+    /// Whether the rest of the input is discarded.
     discards: AtomicBool,
-    /// What the answer in the last buffer holds.
+    /// Reservations of the answer that is still in the write buffer.
     last: Mutex<Vec<Hold>>,
 }
 
@@ -42,25 +42,25 @@ impl Connection {
         self.slot.stage.store((self.peers.millis() << 3) | stage as u64, Relaxed);
     }
 
-    /// Ends once the connection has to be closed.
+    /// Resolves when the connection must be closed.
     pub(in crate::webhook::server) async fn closed(&self) {
         self.slot.close.notified().await;
     }
 
-    /// Ends once the body that is arriving has to be refused.
+    /// Resolves when the body that is being received must be refused.
     pub(in crate::webhook::server) async fn refused(&self) {
         self.slot.refuse.notified().await;
     }
 
-    /// Whether so many bytes are worth reading: there is room, or this peer holds so little that
-    /// others would give way. Nothing is held yet, for nothing has come.
+    /// Whether to read a body of this many bytes: there is room for it, or this peer has reserved so
+    /// little that connections of others would be closed for it. Reserves nothing.
     pub(in crate::webhook::server) fn fits(&self, bytes: usize) -> bool {
         let limit = self.peers.limits[Resource::Bytes as usize];
         let would_hold = |held: &Held| held.amount(Resource::Bytes).saturating_add(bytes);
         would_hold(&self.peers.held) <= limit || would_hold(&self.slot.peer.held) <= limit / 4
     }
 
-    /// Holds so much, until the answer is dropped; `None` where there is no room.
+    /// Reserves `amount` until the returned value is dropped; `None` if there is no room.
     pub(in crate::webhook::server) fn hold(
         self: &Arc<Self>,
         resource: Resource,
@@ -69,7 +69,7 @@ impl Connection {
         self.add(resource, amount).then(|| Hold { connection: self.clone(), resource, amount })
     }
 
-    /// Bytes have come from the peer; false where there is no room for them.
+    /// Counts bytes that were received from the peer; false if there is no room for them.
     pub(in crate::webhook::server) fn received(&self, bytes: usize) -> bool {
         if self.slot.stage().0 == Stage::Idle {
             self.enter(Stage::Head);
@@ -89,25 +89,25 @@ impl Connection {
         room
     }
 
-    /// A handler has taken what came.
+    /// Counts the received bytes as read by a handler, and releases their reservation.
     pub(in crate::webhook::server) fn taken(&self) {
         self.unread.store(0, Relaxed);
         self.take(Resource::Bytes, self.counted.swap(0, Relaxed));
     }
 
-    /// From now on what comes is thrown away.
+    /// Discards the rest of the input.
     pub(in crate::webhook::server) fn discard(&self) {
         self.taken();
         self.discards.store(true, Relaxed);
     }
 
-    /// The answer is in the last buffer; `holds` are kept until that is written.
+    /// The answer is in the write buffer. Keeps its reservations until the buffer is written.
     pub(in crate::webhook::server) fn finish(&self, holds: Vec<Hold>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = holds;
         self.enter(Stage::Flush);
     }
 
-    /// Every buffer is empty.
+    /// All buffers are written.
     pub(in crate::webhook::server) fn flushed(&self) {
         if self.slot.stage().0 == Stage::Flush {
             self.drop_last();
@@ -115,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// Gives back what an answer holds whose connection is gone.
+    /// Releases the reservations of an answer whose connection was closed.
     pub(in crate::webhook::server) fn drop_last(&self) {
         let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
         drop(last);
@@ -143,8 +143,8 @@ impl Connection {
         }
     }
 
-    /// When this connection may work, where it has to wait: its peer has used up its share of the
-    /// processor while others are there. The turn is then its own, for `estimate` nanoseconds.
+    /// When this connection may work next, if it must wait because its peer has used up its share of
+    /// the processor while other peers are active. Reserves `estimate` nanoseconds for it.
     pub(in crate::webhook::server) fn wait_for_turn(&self, estimate: u64) -> Option<Turn> {
         let (peer, now) = (&self.slot.peer, self.peers.nanos());
         peer.active.store(now, Relaxed);
@@ -154,7 +154,7 @@ impl Connection {
         }
         let others = self.peers.others(peer, now);
         if others.active == 0 {
-            // Alone it may have everything, and owes nothing for it.
+            // A peer that is alone may use the whole processor.
             peer.clock.store(now + BURST, Relaxed);
             return None;
         }
