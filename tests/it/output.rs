@@ -86,7 +86,7 @@ fn lost_result_is_an_error() {
         &["init", "--inspect", "ca.crt"],
         &["verify", "--offline", "--key", "p256", "-o", "junit"],
         &["completions", "bash"],
-        &["version"],
+        &["version", "--client"],
     ] {
         let mut lost = program(folder.path());
         let lost = lost.args(args).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
