@@ -16,6 +16,9 @@ use diyadm_agent::protocol::Bytes;
 
 /// Maximum time between the end of a Pod and the start of its replacement.
 const APART_MS: i64 = 10 * 60 * 1000;
+/// Pods that ended this near to a Pod's creation are told apart by their template: times are whole
+/// seconds, and the kubelet reports an end a moment after the replacement was created.
+const NEAR_MS: i64 = 5 * 1000;
 /// How often to ask the node about a killed container, since the status is updated a moment later.
 const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -155,7 +158,15 @@ fn before<'e>(pod: &Value, events: &'e [Value]) -> Option<&'e Value> {
     let ended = events.iter().filter(|event| {
         event["reason"] == "Killing" && precedes(event, pod) && distance(event) <= APART_MS
     });
-    ended.min_by_key(distance)
+    let template = |name: &Value| {
+        name.as_str().and_then(|name| name.rsplit_once('-')).map(|(prefix, _)| prefix.to_owned())
+    };
+    let own = template(&pod["metadata"]["name"]);
+    ended.min_by_key(|event| {
+        let distance = distance(event);
+        let is_other = template(&event["involvedObject"]["name"]) != own;
+        (distance.max(NEAR_MS), is_other, distance)
+    })
 }
 
 /// Whether an Event is about another Pod of the same owner.
@@ -277,6 +288,10 @@ mod tests {
              it took, ended 32s ago (Evicted: The node was low on memory), and its files and \
              processes are gone"
         );
+        let same_second = event("Killing", "shop-bbbb-33333", "old", 99);
+        let own_template = event("Killing", "shop-aaaa-55555", "newer", 101);
+        let before = explained(&shop, &[same_second, own_template]).unwrap();
+        assert!(before.contains("shop-aaaa-55555"), "{before}");
         assert_eq!(
             explained(&shop, &events[..1]),
             None,

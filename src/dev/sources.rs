@@ -251,7 +251,11 @@ impl<'a> Sources<'a> {
                     "Line {} of the project file: {} goes to {}, which line {} already uses.",
                     lines[at], sync.from, sync.to, lines[other]
                 );
-                return Err(Failure::usage(what, "Use one sync entry, with a folder that contains both.").into());
+                return Err(Failure::usage(
+                    what,
+                    "Use one sync entry, with a folder that contains both.",
+                )
+                .into());
             }
             made.push(source);
         }

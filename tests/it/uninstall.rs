@@ -81,7 +81,9 @@ fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
 
     for dry_run in ["--dry-run=client", "--dry-run=server"] {
         let run = run(&[dry_run]).code(0).stderr_has("unlabelled (").stderr_has(&left);
-        let run = run.stderr_has("deployment/x restored (").stderr_has("cronjob/x restored (");
+        let run = run
+            .stderr_has("deployment/x would be restored (")
+            .stderr_has("cronjob/x would be restored (");
         assert!(!run.stderr.contains("would empty it again"), "{}", run.stderr);
         assert!(WORKLOADS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
         assert_eq!(labels()[name], "enabled", "{dry_run}");

@@ -223,7 +223,9 @@ impl EmptyRequest<'_> {
             return Ok(EmptyMethod::Pods);
         }
         Err(Refused {
-            what: format!("{who} empties the Pods of this workload with its own rules, and ignores these flags"),
+            what: format!(
+                "{who} empties the Pods of this workload with its own rules, and ignores these flags"
+            ),
             hint: "Omit --image, --idle, --containers and --replicas, or use --level workload to \
                  change the template anyway."
                 .to_owned(),
