@@ -194,9 +194,7 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
                 && without_dots(other.to.as_bytes()) == without_dots(to.as_bytes())
         };
         if project.sync[..index].iter().any(|other| same(&other.value)) {
-            let what = format!(
-                "another entry already goes to {to}; use one entry, with a folder that contains both"
-            );
+            let what = format!("another entry already goes to {to}; send a folder with both");
             return Err(at(sync.referenced, &what));
         }
     }

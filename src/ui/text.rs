@@ -71,7 +71,11 @@ pub fn escaped_lines(text: &str) -> Cow<'_, str> {
 }
 
 /// `1 file` or `2 files`.
-pub fn counted<N: Display + PartialEq + From<bool>>(count: N, one: &str, many: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<bool>>(
+    count: N,
+    one: &str,
+    many: &str,
+) -> String {
     let word = if count == N::from(true) { one } else { many };
     format!("{count} {word}")
 }
