@@ -101,12 +101,12 @@ impl std::error::Error for Broken {}
 /// Cuts a stream of bytes, in pieces of any length, into frames.
 ///
 /// ```
-/// use diyadm_agent::protocol::{Decoder, Hello, Kind, json};
-/// let sent = json(Kind::Hello, &Hello::own())?;
+/// use diyadm_agent::protocol::{Decoder, Hello, FrameKind, json};
+/// let sent = json(FrameKind::Hello, &Hello::own())?;
 /// let mut decoder = Decoder::default();
 /// let mut piece = &sent[..];
 /// while let Some(frame) = decoder.next(&mut piece)? {
-///     assert_eq!(frame.parse::<Hello>(Kind::Hello)?, Hello::own());
+///     assert_eq!(frame.parse::<Hello>(FrameKind::Hello)?, Hello::own());
 /// }
 /// decoder.end()?;
 /// # Ok::<(), diyadm_agent::protocol::Broken>(())
