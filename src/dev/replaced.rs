@@ -158,15 +158,19 @@ fn before<'e>(pod: &Value, events: &'e [Value]) -> Option<&'e Value> {
     let ended = events.iter().filter(|event| {
         event["reason"] == "Killing" && precedes(event, pod) && distance(event) <= APART_MS
     });
-    let template = |name: &Value| {
-        name.as_str().and_then(|name| name.rsplit_once('-')).map(|(prefix, _)| prefix.to_owned())
-    };
+    let template = |name: &Value| name.as_str().and_then(prefix).map(ToOwned::to_owned);
     let own = template(&pod["metadata"]["name"]);
     ended.min_by_key(|event| {
         let distance = distance(event);
         let is_other = template(&event["involvedObject"]["name"]) != own;
         (distance.max(NEAR_MS), is_other, distance)
     })
+}
+
+/// The name of a Pod without its last part: five random characters of the API server, or the number
+/// in a StatefulSet.
+fn prefix(name: &str) -> Option<&str> {
+    name.rsplit_once('-').map(|(prefix, _)| prefix)
 }
 
 /// Whether an Event is about another Pod of the same owner.
@@ -179,8 +183,6 @@ fn precedes(event: &Value, pod: &Value) -> bool {
     if object["kind"] != "Pod" || object["uid"] == pod["metadata"]["uid"] {
         return false;
     }
-    // The API server adds five random characters to Pod names, except for a StatefulSet's.
-    let prefix = |name: &str| name.rsplit_once('-').map(|(prefix, _)| prefix.to_owned());
     let labels = &pod["metadata"]["labels"];
     let hash = kinds::workloads().find_map(|kind| labels[kind.hash_label()?].as_str());
     let is_ordered = |owner: &Value| kinds::of_object(owner).is_some_and(Kind::is_ordered);
@@ -190,7 +192,7 @@ fn precedes(event: &Value, pod: &Value) -> bool {
         (true, None) => prefix(old) == prefix(name),
         // For a Deployment the preceding part is a hash of the template.
         (true, Some(_)) => {
-            let deployment = |name: &str| prefix(name).and_then(|name| prefix(&name));
+            let deployment = |name| prefix(name).and_then(prefix);
             deployment(old).is_some() && deployment(old) == deployment(name)
         }
     }

@@ -34,7 +34,7 @@ fn lines(pod: &Value) -> Vec<String> {
 /// Holds a live container against what it was before anybody came: its program, and no file of
 /// diyadm's or of a project's.
 #[track_caller]
-fn is_untouched(node: &Node, namespace: &str, pod: &Value) {
+pub(super) fn is_untouched(node: &Node, namespace: &str, pod: &Value) {
     assert_eq!(lines(pod), ["sleep 1000000"]);
     let name = pod["metadata"]["name"].as_str().unwrap();
     let list = ["-n", namespace, "exec", name, "--", "ls", "-A", "/tmp", "/var/tmp", "/dev/shm"];

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::run_commands::Typed;
-use crate::rig::{Workspace, processes, wait_until};
+use super::{live_containers::is_untouched, run_commands::Typed};
+use crate::rig::{Workspace, wait_until};
 
 /// A workload of a kind, whose Pods have the label `app: KIND` and run `sleep`.
 fn workload(kind: &str) -> Value {
@@ -36,8 +36,11 @@ fn workload(kind: &str) -> Value {
             json!({ "schedule": "* * * * *", "jobTemplate": { "spec": { "template": template } } }),
         ),
         _ => {
-            let selector = json!({ "matchLabels": labels });
-            ("apps/v1", json!({ "selector": selector, "template": template }))
+            let mut spec = json!({ "selector": { "matchLabels": labels }, "template": template });
+            if kind == "StatefulSet" {
+                spec["serviceName"] = "none".into();
+            }
+            ("apps/v1", spec)
         }
     };
     json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name }, "spec": spec })
@@ -51,11 +54,7 @@ fn refuses_live_containers_of_every_kind() {
     fs::write(folder.join("file"), "x").unwrap();
     let kinds = ["StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"];
     for kind in kinds {
-        let mut workload = workload(kind);
-        if kind == "StatefulSet" {
-            workload["spec"]["serviceName"] = "none".into();
-        }
-        node.create(name, &workload);
+        node.create(name, &workload(kind));
     }
     let create = ["-n", name, "create", "job", "from-cronjob", "--from=cronjob/cronjob"];
     node.kubectl(&create, "");
@@ -81,12 +80,6 @@ fn refuses_live_containers_of_every_kind() {
         ] {
             typed.run(command).code(1).stderr_has("was not emptied").stderr_has("--live");
         }
-        let pod = running(kind).unwrap();
-        let lines: Vec<_> = processes(&pod).into_iter().map(|process| process.line).collect();
-        assert_eq!(lines, ["sleep 1000000"], "{kind}");
-        let list =
-            ["-n", name, "exec", pod["metadata"]["name"].as_str().unwrap(), "--", "ls", "/tmp"];
-        let listed = node.try_kubectl(&list, "").stdout;
-        assert!(!listed.contains("diyadm") && !listed.contains("app"), "{kind}: {listed}");
+        is_untouched(&node, name, &running(kind).unwrap());
     }
 }
