@@ -23,11 +23,7 @@ pub struct Mutate {
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// Restore instead of empty
-    // Each by name: clap leaves the group of a struct empty if that flattens another one.
-    #[arg(long, conflicts_with_all = [
-        "image", "idle", "containers", "level", "ready", "agent_image", "registry",
-        "image_pull_secrets", "rules", "replicas",
-    ])]
+    #[arg(long, conflicts_with_all = ["EmptyingFlags", "replicas"])]
     pub restore: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]

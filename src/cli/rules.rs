@@ -34,10 +34,7 @@ pub struct Explain {
     #[arg(
         long,
         value_name = "NAMESPACE/NAME",
-        conflicts_with_all = [
-            "image", "idle", "containers", "level", "ready", "agent_image", "registry",
-            "image_pull_secrets", "rules", "filename",
-        ]
+        conflicts_with_all = ["EmptyingFlags", "filename"]
     )]
     pub webhook: Option<String>,
     /// Output format

@@ -7,15 +7,18 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::webhook_names::WebhookNames;
 use crate::{
     kubernetes::{DryRun, targets::Targets},
-    workload::{EMPTY_IMAGE, image_name, registry, secret_name},
+    workload::image_name,
 };
 
 pub mod check;
+mod images;
 pub mod init;
 pub mod install;
 pub mod render;
 pub mod status;
 pub mod verify;
+
+pub use images::{EmptyImageFlags, PullSecretFlags, RegistryFlag};
 
 /// Flags of `empty`.
 #[derive(Args, Debug, Default)]
@@ -260,6 +263,12 @@ pub struct UninstallArgs {
 /// overrides these flags.
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "How workloads are emptied")]
+// By name: clap leaves the group of a struct empty if that flattens another one. Other flags exclude
+// the whole group.
+#[group(args = [
+    "image", "idle", "containers", "level", "ready", "agent_image", "registry",
+    "image_pull_secrets", "rules",
+])]
 pub struct EmptyingFlags {
     /// Image of empty containers, or `keep` for the workload's own [default:
     /// empty-container:latest]
@@ -293,52 +302,6 @@ pub struct EmptyingFlags {
     /// for `serve`
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-}
-
-/// Where diyadm's own images are pulled from.
-#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
-pub struct RegistryFlag {
-    /// Registry of diyadm's own images, as in REGISTRY/empty-container:latest; flags, rules and
-    /// annotations that name an image override it
-    #[arg(long, value_name = "REGISTRY", value_parser = registry)]
-    pub registry: Option<String>,
-}
-
-impl RegistryFlag {
-    /// One of diyadm's own images, `NAME:TAG`, with the registry.
-    pub fn image(&self, name: &str) -> String {
-        match &self.registry {
-            Some(registry) => format!("{registry}/{name}"),
-            None => name.to_owned(),
-        }
-    }
-}
-
-/// The Secrets that diyadm's own images are pulled with.
-#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
-pub struct PullSecretFlags {
-    /// Secret for pulling diyadm's own images, in the namespace of the Pods; can be repeated
-    #[arg(long = "image-pull-secret", value_name = "NAME", value_parser = secret_name)]
-    pub image_pull_secrets: Vec<String>,
-}
-
-/// The image that empty containers are expected to have.
-#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
-pub struct EmptyImageFlags {
-    /// Image of empty containers, or `keep` for the workload's own [default:
-    /// empty-container:latest]
-    #[arg(long, value_name = "IMAGE|keep", value_parser = image_name)]
-    pub image: Option<String>,
-    /// Where it is pulled from
-    #[command(flatten)]
-    pub registry: RegistryFlag,
-}
-
-impl EmptyImageFlags {
-    /// The image's name, or `keep`.
-    pub fn name(&self) -> String {
-        self.image.clone().unwrap_or_else(|| self.registry.image(EMPTY_IMAGE))
-    }
 }
 
 /// What an empty container runs.
@@ -381,9 +344,18 @@ pub enum MachineFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Command, Parser};
 
     use super::*;
+
+    #[test]
+    fn group_of_emptying_flags_has_each_of_them() {
+        let command = EmptyingFlags::augment_args(Command::new("x"));
+        let group = command.get_groups().find(|group| *group.get_id() == "EmptyingFlags");
+        let listed: Vec<_> = group.unwrap().get_args().collect();
+        let flags: Vec<_> = command.get_arguments().map(clap::Arg::get_id).collect();
+        assert_eq!(listed, flags);
+    }
 
     #[test]
     fn flag_defaults_match_the_command_line() {
