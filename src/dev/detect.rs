@@ -118,7 +118,7 @@ fn build_file(names: &[String]) -> Option<&'static str> {
 /// The text of the file; `workload` as typed, if given.
 ///
 /// # Errors
-/// What is built is unknown, or several modules could be meant.
+/// What is built is unknown, or several modules are possible.
 pub(crate) fn write(files: &Files<'_>, workload: Option<&str>) -> Result<String, Failure> {
     let kind = kind(files)?;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! An archive of images: an OCI layout in a tar, with the `manifest.json` of `docker save` beside it.
+//! An archive of images: an OCI layout in a tar, with the `manifest.json` of `docker save`.
 //! `docker load`, `ctr image import` and `skopeo copy oci-archive:FILE` read it.
 
 use std::{
@@ -111,8 +111,8 @@ struct Archive<W: Write> {
 }
 
 impl<W: Write> Archive<W> {
-    /// Adds a layer. It is written twice, since its size stands before its bytes: layers can be
-    /// larger than the memory.
+    /// Adds a layer. Writes it twice, first to learn its size, which precedes its bytes in the tar:
+    /// layers can be larger than the memory.
     fn layer(&mut self, entries: &[Entry]) -> Result<Blob> {
         let mut measured = Measured::new(io::sink());
         layer::write(entries, &mut measured)?;

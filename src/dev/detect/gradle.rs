@@ -47,7 +47,7 @@ impl Project {
 /// The build result of the build file in this folder.
 ///
 /// # Errors
-/// It is unknown, or several projects could be meant.
+/// It is unknown, or several projects are possible.
 pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let root = root(files);
     let settings = SETTINGS.iter().find_map(|name| files.read(&join(&root, name)));

@@ -207,7 +207,7 @@ const APPLICATIONS: [&str; 4] = [SPRING, QUARKUS, SHADE, ASSEMBLY];
 /// The build result of the pom.xml in this folder.
 ///
 /// # Errors
-/// It is unknown, or several modules could be meant.
+/// It is unknown, or several modules are possible.
 pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let maven = if files.has("mvnw") {
         "./mvnw"

@@ -60,7 +60,7 @@ fn arrow(path: &str) -> String {
     format!("<path d=\"{path}\" class=\"arrow\"/>\n")
 }
 
-/// Deployed, empty with the loop beside it, restored.
+/// The three states: deployed, empty (with the loop), restored.
 fn loop_picture(words: &Words) -> String {
     let (width, height) = (920, 250);
     let mut svg = format!(
