@@ -23,7 +23,7 @@ pub struct Mutate {
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// Restore instead of empty
-    #[arg(long, conflicts_with_all = ["EmptyingFlags", "replicas"])]
+    #[arg(long, conflicts_with_all = EmptyingFlags::IDS, conflicts_with = "replicas")]
     pub restore: bool,
     /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]

@@ -34,7 +34,8 @@ pub struct Explain {
     #[arg(
         long,
         value_name = "NAMESPACE/NAME",
-        conflicts_with_all = ["EmptyingFlags", "filename"]
+        conflicts_with_all = EmptyingFlags::IDS,
+        conflicts_with = "filename"
     )]
     pub webhook: Option<String>,
     /// Output format
