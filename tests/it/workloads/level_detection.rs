@@ -29,7 +29,7 @@ fn commands_detect_level_pod_of_webhook_and_policy() {
         |args: &[&str]| run(&cluster, folder, name, &[args, &["deploy/web"]].concat(), &ready);
     let refused = run(&["empty", "--image", "tools:1"]).code(1);
     refused
-        .stderr_has(&format!("webhook {name} empties its Pods by its own rules"))
+        .stderr_has(&format!("webhook {name} empties the Pods of this workload with its own rules"))
         .stderr_has("--level workload");
     let planned = cluster.diyadm(folder, &["plan", "deploy/web", "-n", name]).code(0);
     assert!(planned.stdout.contains("its Pods would be replaced"), "{}", planned.stdout);
