@@ -1,8 +1,9 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|registry|chart|tidy|fuzz|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|registry|chart|book|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
 mod bench;
+mod book;
 mod chart;
 mod cluster;
 mod dist;
@@ -30,6 +31,7 @@ cargo xtask jar                                a Spring Boot application, from M
 cargo xtask helm                               Helm, built from its Go module
 cargo xtask registry                           a registry of images, from Debian
 cargo xtask chart                              the generated files of charts/diyadm
+cargo xtask book                               the book, in target/book, with mdBook
 cargo xtask tidy                               the house rules
 cargo xtask fuzz [TARGET] [--seconds N]        the fuzz tests for longer, from a new seed
 cargo xtask bench serve [--quick]              the webhook's server against a bare echo
@@ -70,6 +72,11 @@ fn run(args: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "chart" => chart::run(),
+        "book" => {
+            interrupt::watch()?;
+            book::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
         "tidy" => tidy::run(),
         "dist" => dist::run(rest),
         "fuzz" => fuzz::run(rest),

@@ -26,7 +26,7 @@ use super::{
     release::{Release, SUMS, sha256},
     sbom,
 };
-use crate::{image, interrupt, paths, process};
+use crate::{book, image, interrupt, paths, process};
 
 /// What is tried.
 struct Files<'a> {
@@ -81,6 +81,7 @@ pub(super) fn all(
     check("same bytes", same(folder, again))?;
     check("completions", shells::completions(&files.unpacked))?;
     check("man pages", shells::pages(&files.unpacked.join("man/man1")))?;
+    check("book", book::build().map(|()| Untried::new()))?;
     check("Debian package", files.package(&scratch))?;
     check("bill of materials", files.bill())?;
     check("krew manifest", files.krew())?;
