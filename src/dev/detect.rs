@@ -134,10 +134,13 @@ pub(crate) fn write(files: &Files<'_>, workload: Option<&str>) -> Result<String,
         Some(workload) => line(&format!("workload: {workload}")),
         None => line(&format!("workload: deploy/{}", plain(files.folder))),
     }
-    line("# How it is emptied: its own image keeps its JRE or libraries.");
+    line(
+        "# How it is emptied: its own image keeps its JRE or libraries. For an image without a shell, use",
+    );
+    line("# `idle: agent`, which needs the image diyadm-agent in a registry of yours.");
     line("empty:");
     line("  image: keep");
-    line("  idle: agent");
+    line("  idle: shell");
     line(&format!("# {}", kind.note));
     if let Some(build) = &kind.build {
         line(&format!("build: {build}"));
