@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::inside::{block, bytes, named};
+use super::inside::{block, bytes, startable};
 use crate::{
     cli::{Global, dev::Run},
     dev::{
@@ -25,7 +25,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         _ => Then::Follow,
     };
     let start = Start {
-        name: named(&args.name)?.to_owned(),
+        name: startable(&args.name)?.to_owned(),
         command: args.command.into_iter().map(bytes).collect(),
         env: args.env.iter().map(|text| variable(text)).collect::<Result<_>>()?,
         env_append: Vec::new(),

@@ -152,7 +152,7 @@ pub(crate) fn started(app: &App) -> String {
     format!("{} runs (pid {})", app.name, app.pid)
 }
 
-/// The default application: the running one, else the only one.
+/// The default application: the running one, else the only one, else the stand-in.
 pub(crate) async fn only(
     session: &Session<'_>,
     pick: &Pick,
@@ -175,10 +175,14 @@ pub(crate) async fn only(
     }
 }
 
-/// The running application, else the only one; otherwise the names of the candidates.
+/// The running application, else the only one, else the stand-in; otherwise the names of the
+/// candidates.
 fn choose(apps: &[App]) -> Result<&App, Vec<&str>> {
-    let running: Vec<_> = apps.iter().filter(|app| !matches!(app.state, State::Ended(_))).collect();
-    let meant = if running.is_empty() { apps.iter().collect() } else { running };
+    let developers = || apps.iter().filter(|app| !app.stand_in);
+    let running: Vec<_> =
+        developers().filter(|app| !matches!(app.state, State::Ended(_))).collect();
+    let meant = if running.is_empty() { developers().collect() } else { running };
+    let meant = if meant.is_empty() { apps.iter().collect() } else { meant };
     match meant[..] {
         [app] => Ok(app),
         _ => Err(meant.into_iter().map(|app| app.name.as_str()).collect()),
@@ -219,6 +223,7 @@ mod tests {
                 rss: 0,
                 lines: 0,
                 debug_port: None,
+                stand_in: false,
             }
         };
         let chosen = |apps: &[App]| {
@@ -230,5 +235,8 @@ mod tests {
         let several = [app("a", true), app("b", false), app("c", true)];
         assert_eq!(chosen(&several), Err("a c".to_owned()));
         assert_eq!(chosen(&[]), Err(String::new()));
+        let stand_in = App { stand_in: true, ..app("stand-in", true) };
+        assert_eq!(chosen(std::slice::from_ref(&stand_in)), Ok("stand-in".to_owned()));
+        assert_eq!(chosen(&[app("ended", false), stand_in]), Ok("ended".to_owned()));
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn list_applications(
     } else {
         live.iter().for_each(|pick| terminal.warn(&not_looked_into(pick)));
     }
-    for pick in picks.iter().zip(&seen).filter(|(_, seen)| is_nothing(&seen.apps)) {
+    for pick in picks.iter().zip(&seen).filter(|(_, seen)| is_unused(&seen.apps)) {
         if let Some(lost) = session.lost(pick.0).await {
             terminal.warn(&lost);
         }
@@ -67,6 +67,11 @@ pub(crate) async fn list_applications(
         terminal.warn(&what);
     }
     Ok(seen)
+}
+
+/// Whether no developer started anything in a container.
+fn is_unused(apps: &Apps) -> bool {
+    apps.apps.iter().all(|app| app.stand_in) && apps.others.is_empty()
 }
 
 /// Whether nothing was started in a container.

@@ -80,7 +80,7 @@ impl Session<'_> {
             Ok(Some(mut agent)) => self.list(&mut agent).await.unwrap_or_default().apps,
             _ => Vec::new(),
         };
-        if apps.is_empty()
+        if apps.iter().all(|app| app.stand_in)
             && let Some(lost) = self.lost(pick).await
         {
             self.terminal.warn(&lost);

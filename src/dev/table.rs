@@ -158,6 +158,7 @@ mod tests {
             rss: 320 << 20,
             lines: 3,
             debug_port: None,
+            stand_in: false,
         };
         let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
         let killed = Termination::Signal { signal: 9, core: false };

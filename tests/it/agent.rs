@@ -14,6 +14,7 @@ mod removal;
 mod sender;
 mod shell;
 mod socket;
+mod stand_in;
 mod supervisor;
 mod users;
 

@@ -21,7 +21,9 @@ use super::{
     leftover::{Leftover, Mark, VARIABLE},
     pipe::Pipe,
     proc,
-    protocol::{self, Bytes, End, Failed, MOST_GRACE_S, Start, State, Stream, Termination},
+    protocol::{
+        self, Bytes, End, Failed, MOST_GRACE_S, STAND_IN, Start, State, Stream, Termination,
+    },
     ring::Ring,
     sink::Sink,
     words::{append, reported},
@@ -46,7 +48,8 @@ pub(super) struct App {
     pipes: Vec<Pipe>,
     /// The writing end of its stdin, if that stays open.
     stdin: Option<ChildStdin>,
-    pid: Pid,
+    /// Its first process; `None` before the first run.
+    pid: Option<Pid>,
     /// Counts its runs, from 1; 0 before the first.
     pub(super) run: u32,
     /// Number of the first line of this run.
@@ -92,56 +95,35 @@ struct Run {
 }
 
 impl App {
-    /// Starts it for the first time, with an output ring of this many bytes.
-    pub(super) fn new(start: Start, ring: usize, mark: Mark) -> Result<Self, Failed> {
-        let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &mark)?;
-        Ok(Self {
+    /// One that was never started, with an output ring of this many bytes.
+    pub(super) fn new(start: Start, ring: usize, mark: Mark) -> Self {
+        let how = Termination::Signal { signal: Signal::TERM.as_raw(), core: false };
+        Self {
             start,
             mark,
             before: None,
-            cwd,
-            ring: Ring::new(ring),
-            pipes,
-            stdin,
-            pid,
-            run: 1,
-            first: 1,
-            alive: true,
-            end: None,
-            since_ms,
-            oom_before,
-            stopping: None,
-            then: None,
-            outcome: None,
-        })
-    }
-
-    /// Tells leftover processes to end, and starts the application once they have ended.
-    pub(super) fn after(left: (Leftover, Pid), later: Later, ring: usize, mark: Mark) -> Self {
-        let how = Termination::Signal { signal: Signal::TERM.as_raw(), core: false };
-        let grace_ms = later.start.grace_ms;
-        let mut app = Self {
-            start: later.start.clone(),
-            mark,
-            before: Some(left.0),
             cwd: Bytes::default(),
             ring: Ring::new(ring),
             pipes: Vec::new(),
             stdin: None,
-            pid: left.1,
+            pid: None,
             run: 0,
             first: 1,
-            alive: true,
-            // It is not a child of this process, so no signal reports its end.
+            alive: false,
             end: Some(End { at_ms: now_ms(), how, asked: true, oom: false }),
             since_ms: now_ms(),
             oom_before: None,
             stopping: None,
-            then: Some(later),
+            then: None,
             outcome: None,
-        };
-        app.stop(grace_ms, Instant::now());
-        app
+        }
+    }
+
+    /// Tells leftover processes of it to end. They are not children of this process, so no signal
+    /// reports their end.
+    pub(super) fn stop_leftover(&mut self, left: (Leftover, Pid), grace_ms: u64) {
+        (self.before, self.pid, self.alive) = (Some(left.0), Some(left.1), true);
+        self.stop(grace_ms, Instant::now());
     }
 
     /// Starts it again, as `start` says. The previous run has ended.
@@ -149,7 +131,7 @@ impl App {
         let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
         // Output that another process still writes to the old pipes goes into the same ring.
         self.pipes.extend(pipes);
-        (self.start, self.pid, self.cwd, self.stdin) = (start, pid, cwd, stdin);
+        (self.start, self.pid, self.cwd, self.stdin) = (start, Some(pid), cwd, stdin);
         (self.since_ms, self.oom_before) = (since_ms, oom_before);
         (self.alive, self.end, self.stopping) = (true, None, None);
         (self.run, self.first) = (self.run + 1, self.ring.newest() + 1);
@@ -161,14 +143,41 @@ impl App {
         &self.start
     }
 
-    /// Its first process.
-    pub(super) fn pid(&self) -> Pid {
+    /// Its first process; `None` before the first run.
+    pub(super) fn pid(&self) -> Option<Pid> {
         self.pid
     }
 
-    /// Whether its first process ended.
+    /// Whether it is the stand-in.
+    pub(super) fn is_stand_in(&self) -> bool {
+        self.start.name == STAND_IN
+    }
+
+    /// Whether it runs or is about to.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.alive || self.then.is_some()
+    }
+
+    /// Whether there is anything to report of it: an application that never ran is none.
+    pub(super) fn is_known(&self) -> bool {
+        self.alive || self.run > 0 || self.is_stand_in()
+    }
+
+    /// The end of the newest run.
+    pub(super) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// It could not be started: it counts as a run that ended at once.
+    pub(super) fn fail_to_start(&mut self, code: u8) {
+        let how = Termination::Exit { code: code.into() };
+        self.since_ms = now_ms();
+        self.end = Some(End { at_ms: self.since_ms, how, asked: false, oom: false });
+    }
+
+    /// Whether its first process ended, and its first run is not still to come.
     pub(super) fn has_ended(&self) -> bool {
-        self.end.is_some()
+        self.end.is_some() && (self.run > 0 || self.then.is_none())
     }
 
     /// Whether any of its processes ran at the last check.
@@ -201,13 +210,19 @@ impl App {
         }
     }
 
+    /// Stops it, and cancels a pending start.
+    pub(super) fn cancel(&mut self, grace_ms: u64) {
+        self.stop(grace_ms, Instant::now());
+        self.then = None;
+    }
+
     /// Sends a signal to its group.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(left) = &self.before {
             left.signal(signal);
-        } else if self.alive {
+        } else if let Some(pid) = self.pid.filter(|_| self.alive) {
             // It has ended meanwhile, or has become another user's: no process to signal.
-            let _ = rustix::process::kill_process_group(self.pid, signal);
+            let _ = rustix::process::kill_process_group(pid, signal);
         }
     }
 
@@ -237,8 +252,8 @@ impl App {
             left.is_gone()
         } else {
             // The group's number is free for others only when the first process is reaped.
-            let found = rustix::process::test_kill_process_group(self.pid);
-            self.end.is_some() && found == Err(rustix::io::Errno::SRCH)
+            let found = self.pid.map(rustix::process::test_kill_process_group);
+            self.end.is_some() && found.is_none_or(|found| found == Err(rustix::io::Errno::SRCH))
         };
         if gone {
             (self.alive, self.stopping, self.before) = (false, None, None);
@@ -304,7 +319,7 @@ impl App {
 
     /// Its status; `processes` are all visible processes.
     pub(super) fn view(&self, processes: &[proc::Process]) -> protocol::App {
-        let group = self.pid.as_raw_nonzero().get();
+        let group = self.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
         let of_it = |p: &&proc::Process| self.alive && p.group == group && !p.zombie;
         let of_it: Vec<_> = processes.iter().filter(of_it).collect();
         protocol::App {
@@ -324,6 +339,7 @@ impl App {
             rss: of_it.iter().map(|process| process.rss).sum(),
             lines: self.ring.newest(),
             debug_port: self.is_debugged().then(|| jvm::debug_port(group, &of_it)).flatten(),
+            stand_in: self.is_stand_in(),
         }
     }
 }

@@ -25,25 +25,28 @@ const MOST_RING: usize = 1 << 20;
 const HELP: &str = "\
 Run as PID 1 of an emptied container: reap processes and supervise applications
 
-Usage: diyadm-agent [--grace SECONDS] [--socket FILE] [--ring KIB]
+Usage: diyadm-agent [--grace SECONDS] [--socket FILE] [--ring KIB] [--stand-in -- COMMAND]
        diyadm-agent relay [--socket FILE]
        diyadm-agent install FOLDER
        diyadm-agent shell
        diyadm-agent ready [--socket FILE] [--probe JSON]
+       diyadm-agent alive [--socket FILE] [--probe JSON]
 
 Commands:
   relay    Speak diyadm's protocol over stdin and stdout
   install  Copy this program into a folder
   shell    Run a small shell, for images without one
   ready    Succeed while an application runs and its readiness probe succeeds
+  alive    Fail if the stand-in runs and its liveness probe fails
 
 Options:
+  --stand-in       Run COMMAND, the workload's own, while no other application runs
   --grace SECONDS  Time from SIGTERM to SIGKILL for applications when the container stops
-                   [default: 20]
+                   [default: 20; with --stand-in: the Pod's own]
   --socket FILE    Socket between PID 1 and the other commands [default: in the program's
                    folder, else in $TMPDIR, /tmp, /dev/shm, /run or /var/tmp]
   --ring KIB       Size of the output kept for each application [default: 1024]
-  --probe JSON     The workload's own readiness probe, with ports as numbers
+  --probe JSON     The workload's own probe, with ports as numbers
   --help           Print this help
   --version        Print the version
 ";
@@ -59,8 +62,10 @@ pub(super) enum Command {
     Install { folder: PathBuf },
     /// Read commands from stdin.
     Shell,
-    /// Probe once.
+    /// Probe once whether the container is ready.
     Ready { socket: Option<PathBuf>, probe: Option<String> },
+    /// Probe once whether the container's stand-in works.
+    Alive { socket: Option<PathBuf>, probe: Option<String> },
     /// Print a text.
     Print(String),
 }
@@ -71,7 +76,7 @@ pub(super) enum Command {
 /// An unknown word, a flag that comes twice, a value that is missing or makes no sense.
 pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command> {
     let mut words = Words { rest: words.into_iter().collect::<Vec<_>>().into_iter() };
-    let known = ["relay", "install", "shell", "ready"];
+    let known = ["relay", "install", "shell", "ready", "alive"];
     let name = words.rest.as_slice().first().and_then(|word| word.to_str());
     let name = known.into_iter().find(|known| Some(*known) == name);
     if name.is_some() {
@@ -79,6 +84,7 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
     }
     let (mut grace, mut ring, mut socket) = (None, None, None);
     let (mut folder, mut probe, mut adopt) = (None, None, None);
+    let (mut stand_in, mut stand_in_command) = (None, None);
     while let Some(Word { flag, value }) = words.next() {
         match (flag.to_str().unwrap_or_default(), name) {
             ("--help" | "-h", _) => return Ok(Command::Print(HELP.to_owned())),
@@ -97,11 +103,15 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
                 once(&flag, &mut ring, usize::try_from(number)?)?;
             }
             ("--adopt", None) if value.is_none() => once(&flag, &mut adopt, ())?,
-            ("--socket", None | Some("relay" | "ready")) => {
+            ("--stand-in", None) if value.is_none() => once(&flag, &mut stand_in, ())?,
+            ("--", None) if stand_in.is_some() => {
+                stand_in_command = Some(words.rest.by_ref().collect::<Vec<_>>());
+            }
+            ("--socket", None | Some("relay" | "ready" | "alive")) => {
                 let path = words.value(&flag, value)?;
                 once(&flag, &mut socket, path.into())?;
             }
-            ("--probe", Some("ready")) => {
+            ("--probe", Some("ready" | "alive")) => {
                 let text = words.value(&flag, value)?;
                 once(&flag, &mut probe, text.to_string_lossy().into_owned())?;
             }
@@ -111,9 +121,19 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
             _ => return Err(usage(format!("unexpected argument `{}`", flag.display()))),
         }
     }
+    let stand_in = match (stand_in, stand_in_command.filter(|words| !words.is_empty())) {
+        (None, _) => None,
+        (Some(()), Some(command)) if adopt.is_none() => Some(command),
+        (Some(()), _) => {
+            return Err(usage("`--stand-in` needs `-- COMMAND`, and PID 1".to_owned()));
+        }
+    };
+    // The kubelet kills a stand-in when the Pod's own grace period is over.
+    let most = if stand_in.is_some() { MOST_GRACE_S } else { GRACE };
     Ok(match name {
         None => Command::Idle(idle::Options {
-            grace: Duration::from_secs(grace.unwrap_or(GRACE)),
+            stand_in,
+            grace: Duration::from_secs(grace.unwrap_or(most)),
             ring: ring.unwrap_or(RING) * 1024,
             socket,
             adopt: adopt.is_some(),
@@ -124,7 +144,8 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command
             Command::Install { folder }
         }
         Some("shell") => Command::Shell,
-        Some(_) => Command::Ready { socket, probe },
+        Some("ready") => Command::Ready { socket, probe },
+        Some(_) => Command::Alive { socket, probe },
     })
 }
 
@@ -189,7 +210,7 @@ mod tests {
 
     fn idle(grace: u64, ring: usize, socket: Option<&str>, adopt: bool) -> Command {
         let (grace, socket) = (Duration::from_secs(grace), socket.map(PathBuf::from));
-        Command::Idle(idle::Options { grace, socket, ring: ring * 1024, adopt })
+        Command::Idle(idle::Options { grace, socket, ring: ring * 1024, adopt, stand_in: None })
     }
 
     #[test]
@@ -198,6 +219,18 @@ mod tests {
         let all = "--grace 3 --socket /x --ring=9 --adopt";
         assert_eq!(parsed(all).unwrap(), idle(3, 9, Some("/x"), true));
         assert_eq!(parsed("--socket=a=b --grace=0").unwrap(), idle(0, 1024, Some("a=b"), false));
+    }
+
+    #[test]
+    fn everything_after_two_dashes_is_the_stand_in() {
+        let stand_in = |line| match parsed(line).unwrap() {
+            Command::Idle(options) => (options.stand_in.unwrap_or_default(), options.grace),
+            other => panic!("{other:?}"),
+        };
+        let grace = Duration::from_secs(MOST_GRACE_S);
+        let command = ["java", "--grace=1", "--", "-x"].map(OsString::from).to_vec();
+        assert_eq!(stand_in("--stand-in -- java --grace=1 -- -x"), (command, grace));
+        assert_eq!(stand_in("--grace 3 --stand-in -- x").1, Duration::from_secs(3));
     }
 
     #[test]
@@ -210,6 +243,8 @@ mod tests {
         let probe = Some("{}".to_owned());
         let ready = Command::Ready { socket: socket(), probe };
         assert_eq!(parsed("ready --probe {} --socket /x").unwrap(), ready);
+        let alive = Command::Alive { socket: None, probe: None };
+        assert_eq!(parsed("alive").unwrap(), alive);
         for line in ["--help", "relay -h", "--version", "-V"] {
             assert!(matches!(parsed(line).unwrap(), Command::Print(_)), "{line}");
         }
@@ -239,6 +274,12 @@ mod tests {
             "install --x",
             "shell -c",
             "ready --ring 1",
+            "-- x",
+            "--stand-in",
+            "--stand-in --",
+            "--stand-in=x -- x",
+            "--stand-in --adopt -- x",
+            "ready --stand-in -- x",
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.downcast_ref::<Failure>().is_some(), "{line}: {error}");

@@ -330,7 +330,9 @@ impl Connection {
             Pending::Wait { name } if supervisor.app(name)?.has_ended() => {
                 self.answer(&Answer::Ended(supervisor.view(name)?));
             }
-            Pending::StopAll { exit: false } if supervisor.is_idle() => self.answer(&Answer::Sent),
+            Pending::StopAll { exit: false } if !supervisor.is_taken() => {
+                self.answer(&Answer::Sent);
+            }
             Pending::StopAll { exit: true } if supervisor.is_idle() => {
                 self.answer(&Answer::Sent);
                 return Ok(pending);

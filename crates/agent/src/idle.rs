@@ -5,6 +5,7 @@
 //! client.
 
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Write},
     os::{fd::AsFd, unix::net::UnixListener, unix::net::UnixStream},
@@ -50,6 +51,8 @@ pub(super) struct Options {
     /// Another program is PID 1: become a daemon, print `ready` to stdout, and write to PID 1's
     /// outputs.
     pub(super) adopt: bool,
+    /// The stand-in's command line.
+    pub(super) stand_in: Option<Vec<OsString>>,
 }
 
 type Signals = SignalDelivery<UnixStream, SignalOnly>;
@@ -87,6 +90,9 @@ pub(super) fn run(options: &Options) -> Result<Code> {
     let (out, err) = if options.adopt { adopt()? } else { own() };
     let mut supervisor = Supervisor::new(out, err, options.ring);
     supervisor.adopted = options.adopt;
+    if let Some(command) = &options.stand_in {
+        supervisor.add_stand_in(command);
+    }
     if options.adopt {
         supervisor.others = socket::others();
     }

@@ -23,6 +23,7 @@ mod lines;
 mod name;
 mod output;
 mod pipe;
+mod probe;
 mod proc;
 mod ready;
 mod receive;
@@ -52,7 +53,8 @@ fn run(command: arguments::Command) -> anyhow::Result<error::Code> {
         Command::Relay { socket } => relay::run(socket.as_deref()),
         Command::Install { folder } => install::run(&folder),
         Command::Shell => shell::run(),
-        Command::Ready { socket, probe } => ready::run(socket.as_deref(), probe.as_deref()),
+        Command::Ready { socket, probe } => ready::ready(socket.as_deref(), probe.as_deref()),
+        Command::Alive { socket, probe } => ready::alive(socket.as_deref(), probe.as_deref()),
         Command::Print(text) => Ok(output::print(&text).map(|()| error::Code::Done)?),
     }
 }

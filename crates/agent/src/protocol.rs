@@ -42,6 +42,9 @@ const ARCH: &str = if cfg!(target_arch = "x86_64") {
 } else {
     "another"
 };
+/// The name of the stand-in: the workload's own application, which PID 1 runs while no other one
+/// does. No other application can have it.
+pub const STAND_IN: &str = "stand-in";
 /// Longest name of an application.
 pub const MOST_NAME: usize = 63;
 /// Longest time from SIGTERM to SIGKILL in seconds: a week. An agent shortens a longer time to

@@ -18,6 +18,10 @@ use super::{
     sink::Sink,
 };
 
+mod stand_in;
+
+use stand_in::StandIn;
+
 /// Maximum number of applications; an ended one is dropped to make room.
 const MOST_APPS: usize = 64;
 
@@ -31,6 +35,7 @@ pub(super) struct Supervisor {
     since_ms: u64,
     tickets: u64,
     mark: Mark,
+    stand_in: StandIn,
     /// It is not the container's main process, so its end does not restart the container.
     pub(super) adopted: bool,
     /// Protocols of earlier supervisors.
@@ -63,10 +68,19 @@ impl Supervisor {
     /// A supervisor without applications. Lines go to `out` and `err`, and `ring` bytes of them are
     /// kept for each application.
     pub(super) fn new(out: Sink, err: Sink, ring: usize) -> Self {
-        let (apps, since_ms) = (BTreeMap::new(), now_ms());
-        let mark = Mark::own();
-        let (adopted, others, ending) = (false, Vec::new(), false);
-        Self { apps, out, err, ring, since_ms, tickets: 0, mark, adopted, others, ending }
+        Self {
+            apps: BTreeMap::new(),
+            out,
+            err,
+            ring,
+            since_ms: now_ms(),
+            tickets: 0,
+            mark: Mark::own(),
+            stand_in: StandIn::Absent,
+            adopted: false,
+            others: Vec::new(),
+            ending: false,
+        }
     }
 
     /// Starts an application, at once or after the running one of its name.
@@ -82,6 +96,7 @@ impl Supervisor {
         if start.env.iter().chain(&start.env_append).any(|(name, _)| bad(name)) {
             return malformed("a variable has no name");
         }
+        Self::is_free_name(&start.name)?;
         if let Some(app) = self.apps.get_mut(&start.name) {
             app.check(Instant::now());
             if app.is_alive() && !start.replace {
@@ -91,7 +106,7 @@ impl Supervisor {
             return self.replace(start, grace);
         }
         if self.apps.len() >= MOST_APPS {
-            let gone = self.apps.iter().filter(|(_, app)| !app.is_alive() && app.then.is_none());
+            let gone = self.apps.iter().filter(|(_, app)| !app.is_wanted() && !app.is_stand_in());
             let oldest = gone.min_by_key(|(_, app)| app.since_ms).map(|(name, _)| name.clone());
             let full = || Failed::Busy { why: format!("{MOST_APPS} applications already run") };
             self.apps.remove(&oldest.ok_or_else(full)?);
@@ -99,18 +114,27 @@ impl Supervisor {
         let (name, mark) = (start.name.clone(), self.mark.clone());
         // If this is PID 1, nothing outlived an earlier supervisor.
         let left = if self.adopted { Leftover::find(&mark, &name) } else { None };
-        if let Some(left) = left {
+        let mut app = App::new(start.clone(), self.ring, mark);
+        let begun = if left.is_none() && !self.stand_in_runs() {
+            app.again(start)?;
+            Begun::Now
+        } else {
+            if let Some(left) = left {
+                app.stop_leftover(left, start.grace_ms);
+            }
             self.tickets += 1;
-            let (ticket, ring) = (self.tickets, self.ring);
-            self.apps.insert(name, App::after(left, Later { ticket, start }, ring, mark));
-            return Ok(Begun::Later(ticket));
-        }
-        self.apps.insert(name, App::new(start, self.ring, mark)?);
-        Ok(Begun::Now)
+            app.then = Some(Later { ticket: self.tickets, start });
+            Begun::Later(self.tickets)
+        };
+        self.apps.insert(name, app);
+        Ok(begun)
     }
 
     /// Stops an application and starts it again with the same command.
     pub(super) fn restart(&mut self, name: &str, grace_ms: u64) -> Result<Begun, Failed> {
+        if self.is_taken() {
+            Self::is_free_name(name)?;
+        }
         let start = self.app(name)?.start().clone();
         self.replace(start, grace_ms)
     }
@@ -125,53 +149,51 @@ impl Supervisor {
 
     fn replace(&mut self, start: Start, grace_ms: u64) -> Result<Begun, Failed> {
         self.is_open()?;
+        let stand_in_runs = self.stand_in_runs();
         let ticket = self.tickets + 1;
         let app = self.app(&start.name)?;
         if app.then.is_some() {
             return Err(Failed::Busy { why: format!("{} is already being restarted", start.name) });
         }
-        if app.is_alive() {
-            app.stop(grace_ms, Instant::now());
-            app.then = Some(Later { ticket, start });
-            self.tickets = ticket;
-            return Ok(Begun::Later(ticket));
+        if !app.is_alive() && !stand_in_runs {
+            app.again(start)?;
+            return Ok(Begun::Now);
         }
-        app.again(start)?;
-        Ok(Begun::Now)
+        app.stop(grace_ms, Instant::now());
+        app.then = Some(Later { ticket, start });
+        self.tickets = ticket;
+        Ok(Begun::Later(ticket))
     }
 
     /// Tells an application to end. A pending restart is cancelled.
     pub(super) fn stop(&mut self, name: &str, grace_ms: u64) -> Result<(), Failed> {
-        let app = self.app(name)?;
-        app.stop(grace_ms, Instant::now());
-        app.then = None;
+        Self::is_free_name(name)?;
+        self.app(name)?.cancel(grace_ms);
         Ok(())
     }
 
     /// Removes an application that ended, with its output.
     pub(super) fn remove(&mut self, name: &str) -> Result<(), Failed> {
+        Self::is_free_name(name)?;
         let app = self.app(name)?;
         app.check(Instant::now());
-        if app.is_alive() || app.then.is_some() {
+        if app.is_wanted() {
             return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
         }
         self.apps.remove(name);
         Ok(())
     }
 
-    /// Tells every application to end; none can be started afterwards.
+    /// Tells every application to end, the stand-in too; none can be started afterwards.
     pub(super) fn stop_for_good(&mut self, grace_ms: u64) {
         self.ending = true;
-        self.stop_all(grace_ms);
+        self.apps.values_mut().for_each(|app| app.cancel(grace_ms));
     }
 
-    /// Tells every application to end.
+    /// Tells every application but the stand-in to end.
     pub(super) fn stop_all(&mut self, grace_ms: u64) {
-        let names: Vec<_> = self.apps.keys().cloned().collect();
-        names.iter().for_each(|name| {
-            // The names have just been read.
-            let _ = self.stop(name, grace_ms);
-        });
+        let apps = self.apps.values_mut().filter(|app| !app.is_stand_in());
+        apps.for_each(|app| app.cancel(grace_ms));
     }
 
     /// Sends a signal to an application's group.
@@ -189,7 +211,8 @@ impl Supervisor {
 
     /// An application by its name.
     pub(super) fn app(&mut self, name: &str) -> Result<&mut App, Failed> {
-        let known = self.apps.keys().cloned().collect();
+        let known = self.apps.iter().filter(|(_, app)| app.is_known());
+        let known = known.map(|(name, _)| name.clone()).collect();
         let unknown = || Failed::Unknown { name: excerpt(name), known };
         self.apps.get_mut(name).ok_or_else(unknown)
     }
@@ -203,6 +226,7 @@ impl Supervisor {
     pub(super) fn list(&mut self) -> Apps {
         let (now, processes) = (Instant::now(), proc::processes());
         self.apps.values_mut().for_each(|app| app.check(now));
+        let apps = self.apps.values().filter(|app| app.is_known());
         Apps {
             supervisor: Some(protocol::Supervisor {
                 pid: std::process::id(),
@@ -210,7 +234,7 @@ impl Supervisor {
                 since_ms: self.since_ms,
                 logs: self.out.is_open(),
             }),
-            apps: self.apps.values().map(|app| app.view(&processes)).collect(),
+            apps: apps.map(|app| app.view(&processes)).collect(),
             others: self.others.clone(),
         }
     }
@@ -218,12 +242,12 @@ impl Supervisor {
     /// The process groups of running applications, each of which was sent SIGTERM as a whole.
     pub(super) fn groups(&self) -> Vec<i32> {
         let running = self.apps.values().filter(|app| app.is_alive());
-        running.map(|app| app.pid().as_raw_nonzero().get()).collect()
+        running.filter_map(|app| Some(app.pid()?.as_raw_nonzero().get())).collect()
     }
 
     /// Whether any application runs.
     pub(super) fn is_idle(&self) -> bool {
-        self.apps.values().all(|app| !app.is_alive() && app.then.is_none())
+        !self.apps.values().any(App::is_wanted)
     }
 
     /// What to poll. Applications are not read while the container's outputs are full.
@@ -263,7 +287,7 @@ impl Supervisor {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
-                    let ended = |app: &&mut App| app.pid() == pid && !app.has_ended();
+                    let ended = |app: &&mut App| app.pid() == Some(pid) && !app.has_ended();
                     if let Some(app) = self.apps.values_mut().find(ended) {
                         app.drain(buffer, &mut self.out, &mut self.err);
                         app.reaped(status);
@@ -276,23 +300,31 @@ impl Supervisor {
         }
     }
 
-    /// Removes ended runs, kills those whose grace period is over, and performs pending starts.
+    /// Removes ended runs, kills those whose grace period is over, performs pending starts, and
+    /// keeps the stand-in running while no other application does.
     pub(super) fn check_applications(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
+        self.apps.values_mut().for_each(|app| app.check(now));
+        self.stop_stand_in(now);
+        let stand_in_runs = self.stand_in_runs();
         for app in self.apps.values_mut() {
-            app.check(now);
             if !app.is_alive()
+                && !stand_in_runs
                 && let Some(Later { ticket, start }) = app.then.take()
             {
                 app.drain(buffer, &mut self.out, &mut self.err);
                 app.outcome = Some((ticket, app.again(start)));
             }
         }
+        self.start_stand_in(now);
     }
 
     /// How long until [`Supervisor::check_applications`] is due; `None` while only events matter.
     pub(super) fn due(&self) -> Option<Duration> {
         let now = Instant::now();
-        self.apps.values().filter_map(|app| app.due(now)).min()
+        let starts = |app: &App| app.then.is_some() && !app.is_alive();
+        let starts = !self.stand_in_runs() && self.apps.values().any(starts);
+        let due = self.apps.values().filter_map(|app| app.due(now));
+        due.chain(starts.then_some(Duration::ZERO)).chain(self.stand_in_due(now)).min()
     }
 }

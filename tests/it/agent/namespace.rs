@@ -29,7 +29,7 @@ pub(super) fn unshare() -> Option<Command> {
 }
 
 /// A supervisor that is PID 1.
-fn pid_1(args: &[&str]) -> Option<Idle> {
+pub(super) fn pid_1(args: &[&str]) -> Option<Idle> {
     let mut command = unshare()?;
     command.arg(PROGRAM);
     let mut idle = Idle::run(command, args);
@@ -38,7 +38,7 @@ fn pid_1(args: &[&str]) -> Option<Idle> {
 }
 
 /// SIGTERM to PID 1, then the exit code of the container.
-fn terminate(idle: &mut Idle) -> Option<i32> {
+pub(super) fn terminate(idle: &mut Idle) -> Option<i32> {
     let first = idle.inside.as_ref().unwrap();
     assert!(Command::new("kill").args(["-TERM", first]).status().unwrap().success());
     idle.child.wait().unwrap().code()

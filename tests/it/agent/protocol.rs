@@ -178,6 +178,7 @@ proptest! {
             rss: number,
             lines: number,
             debug_port: asked.then_some(8000),
+            stand_in: asked,
         };
         let refusal = Refusal { reason: Reason::Outside, path, detail: text };
         for request in [Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {

@@ -62,6 +62,10 @@ pub struct App {
     /// The loopback port at which its JVM waits for a debugger, if it was started for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug_port: Option<u16>,
+    /// Whether it is the stand-in: the workload's own application, which runs while no other one
+    /// does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
 }
 
 /// Whether an application runs.
