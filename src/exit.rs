@@ -6,6 +6,10 @@ use std::{fmt, process::ExitCode};
 
 use crate::ui;
 
+mod topic;
+
+pub use topic::{Topic, page};
+
 /// Exit codes of diyadm. The numbers are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -90,6 +94,8 @@ pub struct Failure {
     pub hint: String,
     /// Lines below the message, for example a table; may be empty.
     pub details: String,
+    /// Where the documentation explains it.
+    pub topic: Option<Topic>,
     /// The message of another program, for code that inspects it. Not printed, since `what`
     /// includes it.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -97,7 +103,8 @@ pub struct Failure {
 
 impl Failure {
     fn new(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, what: what.into(), hint: hint.into(), details: String::new(), cause: None }
+        let (what, hint, details) = (what.into(), hint.into(), String::new());
+        Self { code, what, hint, details, topic: None, cause: None }
     }
 
     /// Stores the message of another program.
@@ -112,6 +119,12 @@ impl Failure {
         Self { details: details.into(), ..self }
     }
 
+    /// Names the explanation in the documentation.
+    #[must_use]
+    pub fn explained_by(self, topic: Topic) -> Self {
+        Self { topic: Some(topic), ..self }
+    }
+
     /// A failure with exit code 1.
     pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::No, what, hint)
@@ -124,7 +137,7 @@ impl Failure {
 
     /// The cluster could not be reached, or denied the request.
     pub fn unreachable(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Code::Unreachable, what, hint)
+        Self::new(Code::Unreachable, what, hint).explained_by(Topic::Unreachable)
     }
 
     /// Whether it is [`Code::No`].
@@ -167,6 +180,9 @@ pub fn report(error: &anyhow::Error) -> Code {
     if let Some(hint) = hint(error) {
         ui::line(&format!("hint: {hint}"));
     }
+    if let Some(topic) = topic(error) {
+        ui::line(&page([topic.anchor()]));
+    }
     code(error)
 }
 
@@ -201,6 +217,11 @@ pub fn warn(what: &str) {
 /// The hint of an error, if it has one.
 pub fn hint(error: &anyhow::Error) -> Option<&str> {
     failure(error).map(|failure| failure.hint.as_str()).filter(|hint| !hint.is_empty())
+}
+
+/// What the documentation explains of an error.
+pub fn topic(error: &anyhow::Error) -> Option<Topic> {
+    failure(error).and_then(|failure| failure.topic)
 }
 
 /// The exit code of an error.

@@ -217,6 +217,11 @@ impl Operation<'_> {
                 if why.starts_with(&found.shown()) { why } else { format!("{shown}: {why}") };
             self.terminal.failed(&what, None, exit::hint(error).unwrap_or_default());
         }
+        let topics = failed.iter().filter_map(|(_, error)| exit::topic(error));
+        let page = exit::page(topics.map(exit::Topic::anchor));
+        if !page.is_empty() {
+            self.terminal.say(&page);
+        }
         let not_done = failed.len() - not_ready;
         let what = match (not_done, not_ready) {
             (count, 0) => format!("{count} of {all} workloads were not {word}."),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::runtime;
 use crate::{
     cli::Global,
-    exit::Code,
+    exit::{self, Code},
     kubernetes::{CONFIGURATION, Cluster, POLICY},
     operations::{
         check::{self, manifest, observe, policy},
@@ -57,15 +57,10 @@ pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<Code> {
 
 /// Names the page of the documentation with the anchors of what failed: a finding's id is its anchor.
 fn name_page(terminal: &Terminal, findings: &[Finding]) {
-    let mut anchors = Vec::new();
-    for finding in findings.iter().filter(|finding| finding.level == Level::Failed) {
-        let anchor = format!("#{}", finding.id);
-        if !anchors.contains(&anchor) {
-            anchors.push(anchor);
-        }
-    }
-    if !anchors.is_empty() {
-        terminal.say(&format!("docs/en/troubleshooting.md explains: {}", anchors.join(", ")));
+    let failed = findings.iter().filter(|finding| finding.level == Level::Failed);
+    let page = exit::page(failed.map(|finding| finding.id));
+    if !page.is_empty() {
+        terminal.say(&page);
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     wire::{Reader, Writer},
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{End, Ending, Exec},
 };
 
@@ -110,6 +110,7 @@ pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> 
                 "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
             )
             .because(NoAgentThere)
+            .explained_by(Topic::NoAgent)
             .into(),
         ),
         End::Exit(code) => {

@@ -12,7 +12,7 @@ use super::{
     trouble::{Trouble, is_lost},
     wire::Said,
 };
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, State};
 
 /// Prints lines until they end: with [`Follow::Run`] when the application ends, which is returned.
@@ -197,6 +197,7 @@ pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error
         format!("Nothing was started in {} yet{lost}.", pick.shown()),
         format!("Start something: `diyadm run {shown} -- COMMAND`."),
     )
+    .explained_by(Topic::NothingStarted)
     .into()
 }
 

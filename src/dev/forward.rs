@@ -25,7 +25,7 @@ use super::{
     trouble::{Trouble, is_gone, is_lost},
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Kind, Over, POD, POD_FORWARD, error},
     ui::text::clause,
 };
@@ -62,6 +62,7 @@ impl Bound {
             let taken = |error: io::Error, port: u16| {
                 let hint = "Use another port, or `:PORT` for any free one.";
                 Failure::no(format!("Local port {port} is in use: {error}."), hint)
+                    .explained_by(Topic::PortInUse)
             };
             let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted.local)).await;
             let v4 = v4.map_err(|error| taken(error, wanted.local))?;

@@ -19,7 +19,7 @@ use super::{
     trouble::{is_gone, is_lost},
 };
 use crate::{
-    exit::{self, Failure},
+    exit::{self, Failure, Topic},
     ui::text::counted,
 };
 use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
@@ -94,7 +94,8 @@ pub(super) async fn once<'a>(
         // A new Pod gets the result of the previous build.
         if !*built || place.runs || !place.receivers.is_empty() {
             if !build(all).await? {
-                return Err(Failure::no("The build failed.", "").into());
+                let failure = Failure::no("The build failed.", "");
+                return Err(failure.explained_by(Topic::BuildFailed).into());
             }
             *built = true;
         }

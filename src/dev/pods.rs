@@ -9,7 +9,7 @@ use self::container::{
     is_empty, is_running, name, not_running, runs, spec, specs, status, text, why_not,
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     workload::{
         self,
         pods::{is_ready, is_terminating},
@@ -124,7 +124,8 @@ pub(crate) fn choose(
         return Err(Failure::no(
             format!("{target} has no Pods."),
             "See why: `kubectl get events`; a workload scaled to 0 has no Pods.",
-        ));
+        )
+        .explained_by(Topic::NoPods));
     };
     let having = having(pods, wanted)?;
     let mut running = running(&having, wanted);
@@ -140,7 +141,8 @@ pub(crate) fn choose(
     Err(Failure::no(
         format!("No Pod of {target} runs yet: {}.", each.join("; ")),
         format!("See why: `kubectl -n {namespace} describe pod {}`.", name(first)),
-    ))
+    )
+    .explained_by(Topic::Waiting))
 }
 
 /// The containers of all running Pods, including live ones, in the order of preference of
@@ -190,13 +192,15 @@ fn refused(
         return Failure::no(
             format!("{unfinished}: Pod {new} does not start because it is {why}. {untouched}."),
             format!("See why: `kubectl -n {namespace} describe pod {new}`."),
-        );
+        )
+        .explained_by(Topic::Waiting);
     }
     if *emptied && wanted.named.is_none_or(|named| wanted.meant == Some(named)) {
         return Failure::no(
             format!("{unfinished}: no emptied Pod was created yet. {untouched}."),
             format!("See why: `kubectl -n {namespace} get events`."),
-        );
+        )
+        .explained_by(Topic::Waiting);
     }
     not_emptied(live, runs, empty)
 }
@@ -214,6 +218,7 @@ pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
         ),
     )
     .because(NotEmptied)
+    .explained_by(Topic::Live)
 }
 
 fn pick(pod: &Value, container: String, wanted: PodRequest<'_>) -> Pick {

@@ -14,7 +14,7 @@ use super::{
     wire::Conversation,
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, ContainerRef, End, Ending, Input},
     ui::terminal::Terminal,
 };
@@ -183,5 +183,6 @@ fn no_way(pick: &Pick) -> anyhow::Error {
         ),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
+    .explained_by(Topic::NoAgent)
     .into()
 }

@@ -13,7 +13,7 @@ use super::{
     target::Which,
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{FIELD_MANAGER, POD},
     workload::{ParsedObject, Subject},
 };
@@ -64,7 +64,7 @@ pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error
         }
         now => explain(session, &found(session), now.as_ref()).await,
     };
-    failure.because(NotEmptied).into()
+    failure.because(NotEmptied).explained_by(Topic::Drifted).into()
 }
 
 /// The workload as it was first found.

@@ -23,7 +23,7 @@ use super::{
     tty::{self, Tty},
 };
 use crate::{
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::{End, Exec, Input},
 };
 
@@ -169,6 +169,7 @@ fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) ->
             format!("There is no shell in {shown}, and no agent, which has one of its own."),
             "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
         )
+        .explained_by(Topic::NoAgent)
         .into(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::pods::{self, LiveContainers, Named, Pick, PodRequest};
 use crate::{
     dev::flags::{ContainerFlags, ContainerTarget},
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds,
     kubernetes::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
@@ -85,7 +85,9 @@ pub(crate) fn service_name(word: &str) -> Option<&str> {
 pub(crate) async fn service(cluster: &Cluster, namespace: &str, name: &str) -> Result<Value> {
     cluster.get(&SERVICE, namespace, name).await?.ok_or_else(|| {
         let what = format!("There is no service {name} in namespace {namespace}.");
-        Failure::no(what, format!("List them: `kubectl -n {namespace} get services`.")).into()
+        Failure::no(what, format!("List them: `kubectl -n {namespace} get services`."))
+            .explained_by(Topic::NotFound)
+            .into()
     })
 }
 

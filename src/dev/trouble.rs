@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Error;
 
 use crate::{
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes,
     ui::text::capital,
 };
@@ -171,12 +171,18 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
                 ),
             )
             .because(trouble)
+            .explained_by(Topic::AgentVersion)
             .into();
         }
         Trouble::Lost(_) => return Failure::unreachable(what, "").because(trouble).into(),
         Trouble::Gone(_) => format!("`diyadm ps {target}` shows what runs there now."),
         Trouble::NoAgent(_) => String::new(),
     };
-    let failure = Failure::no(what, hint).because(trouble);
+    let topic = match &trouble {
+        Trouble::Gone(_) => Some(Topic::Replaced),
+        Trouble::NoAgent(_) => Some(Topic::NoAgent),
+        _ => None,
+    };
+    let failure = Failure { topic, ..Failure::no(what, hint) }.because(trouble);
     Failure { code, ..failure }.into()
 }

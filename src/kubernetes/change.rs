@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Cluster, FIELD_MANAGER, Kind, WriteMode, error, send::PAUSES};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     ui,
     workload::{ParsedObject, ownership},
 };
@@ -159,4 +159,5 @@ impl Cluster {
 
 fn gone(kind: &Kind, name: &str) -> Failure {
     Failure::no(format!("{}/{name} was deleted meanwhile.", kind.singular()), "")
+        .explained_by(Topic::ChangedMeanwhile)
 }

@@ -4,7 +4,10 @@ use anyhow::{Error, Result};
 use kube::core::Status;
 
 use super::{ObjectRef, denied::Denied, kubeconfig::Refused};
-use crate::{exit::Failure, ui::text::without_passwords};
+use crate::{
+    exit::{Failure, Topic},
+    ui::text::without_passwords,
+};
 
 /// The API server's answer, if there was one.
 pub fn status(error: &Error) -> Option<&Status> {
@@ -204,20 +207,25 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
         403 => match Denied::parse(status) {
-            Some(denied) => Failure::unreachable(denied.what(), denied.hint()),
+            Some(denied) => {
+                Failure::unreachable(denied.what(), denied.hint()).explained_by(Topic::Forbidden)
+            }
             None => Failure::unreachable(
                 format!("The API server does not allow it (403): {message}."),
                 "Ask for this right; `kubectl auth can-i --list` shows the rights that you have.",
-            ),
+            )
+            .explained_by(Topic::Forbidden),
         },
         409 if is_conflict(status) => Failure::no(
             format!("Another client changed it (409): {message}."),
             "Check it with `kubectl get`, then run the command again.",
-        ),
+        )
+        .explained_by(Topic::ChangedMeanwhile),
         code => Failure::no(
             format!("The API server rejected it ({code}): {message}."),
             refused_hint(code, &message),
-        ),
+        )
+        .explained_by(Topic::Rejected),
     };
     failure.because((**status).clone()).into()
 }

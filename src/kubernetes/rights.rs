@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::{Cluster, DEPLOYMENT, Kind, ObjectRef, READS, error, send::Verb};
 use crate::kinds;
-use crate::{exit::Failure, ui::text};
+use crate::{
+    exit::{Failure, Topic},
+    ui::text,
+};
 
 /// A needed right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +168,8 @@ fn refuse(missing: &[Right<'_>]) -> Result<()> {
         "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles \
          that you need; {can_i} checks them."
     );
-    Err(Failure { details, ..Failure::unreachable(what, hint) }.into())
+    let failure = Failure::unreachable(what, hint).explained_by(Topic::Forbidden);
+    Err(failure.with_details(details).into())
 }
 
 /// A line for each resource.

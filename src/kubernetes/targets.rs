@@ -8,7 +8,7 @@ use serde_json::Value;
 use self::words::TargetWords;
 use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, Scope, error};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds,
     workload::{ParsedObject, pods::is_controlled, recreation},
 };
@@ -273,7 +273,8 @@ async fn readable_by_name(
 async fn nowhere(cluster: &Cluster, namespace: &str, nothing: &str) -> Option<Failure> {
     let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await else { return None };
     let what = format!("There is no namespace {namespace}, so there is {nothing}.");
-    Some(Failure::no(what, "Use another with -n; `kubectl get namespaces` lists them."))
+    let hint = "Use another with -n; `kubectl get namespaces` lists them.";
+    Some(Failure::no(what, hint).explained_by(Topic::NotFound))
 }
 
 /// The error for a missing object, with existing ones.
@@ -286,7 +287,8 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
     for other in kinds::workloads().filter(|other| *other != kind) {
         if let Ok(Some(_)) = cluster.get(other, namespace, name).await {
             let there = format!("{}/{name}", other.singular());
-            return Failure::no(what, format!("There is {there}: use that."));
+            return Failure::no(what, format!("There is {there}: use that."))
+                .explained_by(Topic::NotFound);
         }
     }
     let there = cluster.list_where(kind, namespace, None, None).await.unwrap_or_default();
@@ -298,5 +300,5 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
         (_, 0) => format!("There is: {}.", names.join(", ")),
         (..) => format!("There is: {} and {more} more.", names.join(", ")),
     };
-    Failure::no(what, hint)
+    Failure::no(what, hint).explained_by(Topic::NotFound)
 }

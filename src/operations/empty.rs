@@ -226,7 +226,8 @@ async fn wait(
 
 fn failure(error: &Error) -> Failure {
     let hint = exit::hint(error).unwrap_or_default();
-    Failure { code: exit::code(error), ..Failure::no(format!("{error:#}"), hint) }
+    let (code, topic) = (exit::code(error), exit::topic(error));
+    Failure { code, topic, ..Failure::no(format!("{error:#}"), hint) }
 }
 
 /// Adds to `error` how to restore a workload whose Pods do not start.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Deadline, Operation};
 use crate::{
-    exit::{self, Failure},
+    exit::{self, Failure, Topic},
     kubernetes::{error, targets::LiveObject},
     rollout::{self, Form, Observations, RolloutProblem},
     workload::{self, pods},
@@ -101,7 +101,8 @@ impl Operation<'_> {
                 let is_emptied = matches!(right, PodMatch::Made(Form::Emptied))
                     || workload::is_emptied(&object.to_string());
                 let form = if is_emptied { Form::Emptied } else { Form::Original };
-                return Err(Failure::no(what, trouble.advice(form)).into());
+                let failure = Failure::no(what, trouble.advice(form));
+                return Err(failure.explained_by(Topic::Waiting).into());
             }
             let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             if time == Deadline::Passed {
@@ -112,7 +113,7 @@ impl Operation<'_> {
                 } else {
                     "Run the same command again to continue; --timeout waits longer."
                 };
-                return Err(Failure::no(what, hint).into());
+                return Err(Failure::no(what, hint).explained_by(Topic::Waiting).into());
             }
             wait.say(&format!("{}: {message}{guard}", self.shown(found)));
             tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;

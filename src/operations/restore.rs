@@ -19,7 +19,7 @@ use super::{
     wait::NotReady,
 };
 use crate::{
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kinds::CRON_JOB,
     kubernetes::{
         DryRun, POD, WriteMode,
@@ -121,7 +121,8 @@ pub(crate) async fn restore_all(
                 one.outcome = WorkloadOutcome::Unchanged;
             } else if selection == Selection::Named {
                 let what = format!("{}: {why}.", operation.shown(&one.found));
-                one.outcome = WorkloadOutcome::Failed(Failure::no(what, NOT_EMPTY).into());
+                let failure = Failure::no(what, NOT_EMPTY).explained_by(Topic::NotEmpty);
+                one.outcome = WorkloadOutcome::Failed(failure.into());
             }
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Deadline, Operation};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{EVENT, FIELD_MANAGER, Kind, POD, targets::LiveObject},
     rollout::{self, Form, Observations, Progress, RolloutProblem},
     ui::terminal::Wait,
@@ -67,7 +67,8 @@ impl Waited {
             Form::Emptied => "do not start",
             Form::Original => "are not ready",
         };
-        Err(NotReady::Stuck(Failure::no(format!("{what}, and its Pods {are}: {why}."), hint)))
+        let failure = Failure::no(format!("{what}, and its Pods {are}: {why}."), hint);
+        Err(NotReady::Stuck(failure.explained_by(Topic::Waiting)))
     }
 }
 

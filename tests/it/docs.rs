@@ -8,7 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use diyadm::{doc_tables, exit::Code, webhook::checks::TITLES, workload::parse_rules};
+use diyadm::{
+    doc_tables,
+    exit::{Code, Topic},
+    webhook::checks::TITLES,
+    workload::parse_rules,
+};
 
 use super::rig::diyadm;
 
@@ -118,11 +123,14 @@ fn readmes_are_short() {
     }
 }
 
-/// Reports of `check` have the ids; the page has an anchor for each.
+/// Reports of `check` have the ids, and errors name their topics; the page has an anchor for each.
 #[test]
-fn docs_explain_every_finding() {
-    let page = fs::read_to_string(root().join("docs/en/troubleshooting.md")).unwrap();
-    for (id, _) in TITLES {
-        assert_eq!(page.matches(&format!("<a id=\"{id}\">")).count(), 1, "{id}");
+fn docs_explain_every_finding_and_error() {
+    for page in ["docs/en/troubleshooting.md", "docs/zh/troubleshooting.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let ids = TITLES.iter().map(|(id, _)| *id).chain(Topic::ALL.map(Topic::anchor));
+        for id in ids {
+            assert_eq!(text.matches(&format!("<a id=\"{id}\">")).count(), 1, "{page}: {id}");
+        }
     }
 }

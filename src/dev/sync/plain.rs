@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     dev::trouble::Trouble,
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, ContainerRef},
 };
 use diyadm_agent::protocol::{
@@ -353,4 +353,5 @@ fn lacking(tool: &str) -> Failure {
         format!("The container has neither an agent nor {tool}, so no files can be sent there."),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
+    .explained_by(Topic::NoAgent)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::decision::{EmptyMethod, EmptyRequest};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::targets::LiveObject,
     operations::{Operation, OperationResult, WorkloadOutcome, change::played},
     plan::jobs,
@@ -95,13 +95,15 @@ pub(super) async fn patch(
                  `diyadm restore {} --force-from FILE`.",
                 found.typed(operation.cluster)
             );
-            WorkloadOutcome::Failed(Failure::no(what, hint).into())
+            let failure = Failure::no(what, hint).explained_by(Topic::Untrusted);
+            WorkloadOutcome::Failed(failure.into())
         }
         _ => {
             let what = format!("{shown} was emptied, and something undid that at once.");
             let hint = "A webhook or controller of this cluster did it: see `kubectl get \
                         mutatingwebhookconfigurations` and the workload's owner.";
-            WorkloadOutcome::Failed(Failure::no(what, hint).into())
+            let failure = Failure::no(what, hint).explained_by(Topic::Drifted);
+            WorkloadOutcome::Failed(failure.into())
         }
     };
     OperationResult {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::options::RestoreOptions;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{CRON_JOB, JOB},
     kubernetes::{
         POD, Scope, error,
@@ -231,7 +231,7 @@ async fn recreate(
              progress and the files in it are lost.",
             found.typed(operation.cluster)
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(what, hint).explained_by(Topic::Recreate).into());
     }
     let mut new = ParsedObject::from(recreation::without_server_fields(&found.object));
     if *interceptor != Interceptor::Nobody {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{leftovers, options::RestoreOptions};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::Revisions,
     kubernetes::{
         REVISION, error,
@@ -142,5 +142,5 @@ fn lost(
     );
     let hint =
         format!("Apply its own manifest again: `kubectl -n {} apply -f FILE`.", found.namespace);
-    Failure::no(what, hint).into()
+    Failure::no(what, hint).explained_by(Topic::Untrusted).into()
 }

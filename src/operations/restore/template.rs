@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{options::RestoreOptions, pods, trust};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{FIELD_MANAGER, Kind, POD, WriteMode, error, targets::LiveObject},
     operations::{
         Operation, OperationResult, WorkloadOutcome,
@@ -346,7 +346,7 @@ fn untrusted(operation: &Operation<'_>, found: &LiveObject, why: &str) -> anyhow
          only the fields that emptying changes.",
         found.typed(operation.cluster)
     );
-    Failure::no(what, hint).into()
+    Failure::no(what, hint).explained_by(Topic::Untrusted).into()
 }
 
 /// A StatefulSet replaces its next Pod only when the previous one is ready, and an emptied Pod that

@@ -4,7 +4,10 @@ use anyhow::Result;
 
 use super::options::RestoreOptions;
 use crate::{
-    exit::Failure, kubernetes::targets::LiveObject, operations::Operation, workload::ParsedObject,
+    exit::{Failure, Topic},
+    kubernetes::targets::LiveObject,
+    operations::Operation,
+    workload::ParsedObject,
 };
 
 /// Refuses to replace `found` by `new` if its original decides what it runs and the user did not
@@ -30,7 +33,7 @@ pub(super) fn check(
          use its manifest with --force-from FILE.",
         found.typed(operation.cluster)
     );
-    Err(Failure::no(what, hint).into())
+    Err(Failure::no(what, hint).explained_by(Topic::Untrusted).into())
 }
 
 /// Why `found` cannot be restored in place, and the command that recreates it as `new`.
@@ -56,7 +59,7 @@ pub(super) fn in_place(
          progress and the files in it are lost.",
         found.typed(operation.cluster)
     );
-    Ok(Failure::no(what, hint).into())
+    Ok(Failure::no(what, hint).explained_by(Topic::Recreate).into())
 }
 
 /// The untrusted parts that the original of `found` sets in `new`; empty if there are none, or if

@@ -77,6 +77,7 @@ fn links_of_documents_lead_to_files_and_anchors() {
 
 #[test]
 fn books_have_every_page_once() {
+    let mut books = Vec::new();
     for book in ["docs/en", "docs/zh"] {
         let book = root().join(book);
         let mut listed = targets(&fs::read_to_string(book.join("SUMMARY.md")).unwrap());
@@ -85,5 +86,7 @@ fn books_have_every_page_once() {
         let names = pages.map(|page| page.file_name().unwrap().to_str().unwrap().to_owned());
         let pages: Vec<_> = names.filter(|name| name != "SUMMARY.md").collect();
         assert_eq!(pages, listed, "{}", book.display());
+        books.push(pages);
     }
+    assert_eq!(books[0], books[1], "both books have the same pages");
 }

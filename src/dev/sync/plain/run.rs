@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
     dev::trouble::Trouble,
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, ContainerRef, End, Exec, Input},
 };
 use diyadm_agent::protocol::{
@@ -76,6 +76,7 @@ fn endless() -> Failure {
          end of a file.",
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
+    .explained_by(Topic::NoAgent)
 }
 
 /// Reads to the end, so that the command never blocks, and keeps the beginning.
