@@ -9,7 +9,7 @@ use crate::{
     ui::text,
     workload::{
         Context, DISABLED, DecidedBy, Decision, Idle, Image, LABEL, Level, Ready,
-        RequestedAnnotation, Rules, Subject, pod_from_template,
+        RequestedAnnotation, Rules, STAND_IN, Subject, pod_from_template,
     },
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
-    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, `standIn`
     pub part: &'static str,
     /// Its value, as written in a rule; empty if it is unchanged.
     pub value: String,
@@ -70,8 +70,10 @@ pub fn explain(
     let mut parts = decided.as_ref().map(parts).unwrap_or_default();
     for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
         // A client's flags become annotations only when they are written.
-        let key =
-            |wish: &RequestedAnnotation| wish.key.strip_prefix("diyadm.io/") == Some(part.part);
+        let key = |wish: &RequestedAnnotation| match part.part {
+            "standIn" => wish.key == STAND_IN,
+            part => wish.key.strip_prefix("diyadm.io/") == Some(part),
+        };
         if context.requested_annotations.iter().any(|wish| wish.value.is_some() && key(wish)) {
             part.decided_by = "flag".to_owned();
         }
@@ -126,6 +128,7 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
         "idle" => idle(way.idle).to_owned(),
         "level" => level(way.level).to_owned(),
         "ready" => ready(way.ready).to_owned(),
+        "standIn" => way.stand_in.is_some().to_string(),
         _ => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
     };
     let part = |(part, source): &(&'static str, DecidedBy)| Part {

@@ -106,13 +106,14 @@ pub struct Container {
     pub name: String,
     /// Its current image.
     pub image: String,
-    /// `entrypoint`, `shell`, `agent`
+    /// `entrypoint`, `shell`, `agent`, `stand-in`
     pub idle: &'static str,
 }
 
 impl From<EmptyContainer> for Container {
-    fn from(EmptyContainer { name, image, idle }: EmptyContainer) -> Self {
+    fn from(EmptyContainer { name, image, idle, stand_in }: EmptyContainer) -> Self {
         let idle = match idle {
+            _ if stand_in => "stand-in",
             Idle::Entrypoint => "entrypoint",
             Idle::Shell => "shell",
             Idle::Agent => "agent",

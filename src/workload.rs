@@ -50,25 +50,30 @@ mod warning;
 mod windows;
 
 pub use agent::{AGENT, AGENT_LIKE, agent_init_container, agent_mount, agent_volume};
+pub use annotation_edits::RequestedAnnotation;
 pub use annotations::{
     ANNOTATIONS, Annotation, BY_POLICY, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED,
     FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS,
-    REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, SUSPEND, WEBHOOK_NAMESPACE,
+    REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, STAND_IN, STAND_IN_COMMAND, SUSPEND, WEBHOOK_NAMESPACE,
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
-pub use emptied_fields::{CONTAINER_FIELDS, EmptiedValue, GRACE, PROGRAM, target};
+pub use emptied_fields::{
+    CONTAINER_FIELDS, EmptiedValue, GRACE, PROGRAM, STAND_IN_PREFIX, is_stand_in, target,
+};
 pub use original::Stamp;
 pub use parsed_object::ParsedObject;
-pub use ready::is_probe as is_agent_probe;
+pub use ready::{
+    AgentProbe, LONGEST_DELAY, TIMES as AGENT_PROBE_TIMES, is_probe as is_agent_probe,
+};
 pub use reference::EMPTY_IMAGE;
 pub use refusal::{OptOut, Refusal};
 pub use rule_input::cron_job;
 pub use rules::{
     AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, File as RulesFile, Idle, Image,
     KEEP, Kinds as KindsFile, LONGEST_IMAGE, Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE,
-    Ready, Rule, RuleInput, Rules, image_name, lint as lint_rules, parse as parse_rules,
-    parse_kinds, registry, secret_name,
+    Ready, Rule, RuleInput, Rules, StandIn, image_name, lint as lint_rules, parse as parse_rules,
+    parse_kinds, registry, secret_name, stand_in_command,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
@@ -105,18 +110,6 @@ pub struct Context<'a> {
     pub created: bool,
     /// Whether restoring keeps the order of members, for files that people read.
     pub keeps_order: bool,
-}
-
-/// An annotation that a client sets or removes together with emptying, so that the webhook does the
-/// same; restoring undoes that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestedAnnotation {
-    /// One of [`REQUESTABLE_ANNOTATIONS`].
-    pub key: &'static str,
-    /// `None` removes it.
-    pub value: Option<String>,
-    /// Whether restoring need not restore its value: an opt-out that a restore has left.
-    pub forget: bool,
 }
 
 /// The result for an object.

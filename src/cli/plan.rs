@@ -5,7 +5,7 @@ use clap::Args;
 use super::rules::Format;
 use crate::{
     kubernetes::targets::Targets,
-    operations::flags::{EmptyingFlags, ManifestFlags, ScaleFlags},
+    operations::flags::{EmptyingFlags, ManifestFlags, ScaleFlags, StandInFlags},
 };
 
 /// Flags of `plan`.
@@ -31,6 +31,9 @@ pub struct Plan {
     /// How they would be emptied
     #[command(flatten)]
     pub ways: EmptyingFlags,
+    /// What a stand-in would run
+    #[command(flatten)]
+    pub stand_in: StandInFlags,
     /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,

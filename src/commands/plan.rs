@@ -22,15 +22,20 @@ pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let (plans, selection) = if args.manifests.filename.is_empty() {
         decision::check(&args.ways, args.scale)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
-        let how = (&args.ways, args.scale);
+        let how = decision::requested_annotations(
+            &args.ways,
+            args.scale,
+            args.stand_in.command.as_deref(),
+        );
         runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
-            plans(&terminal, &cluster, &args.targets, how, &rules).await
+            plans(&terminal, &cluster, &args.targets, (how, args.ways.level), &rules).await
         })?
     } else {
         let rules = emptying_flags::rules(&args.ways, args.scale.replicas)?;
         let namespace = args.targets.namespace.as_deref();
-        let plans = manifests::plans(&args.manifests.filename, namespace, args.scale, &rules)?;
+        let how = (args.scale, args.stand_in.command.as_deref());
+        let plans = manifests::plans(&args.manifests.filename, namespace, how, &rules)?;
         (plans, Selection::Together)
     };
     terminal::print(&match args.output {

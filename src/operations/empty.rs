@@ -27,6 +27,7 @@ use crate::{
 pub(crate) mod decision;
 pub(crate) mod opt_out;
 mod pods;
+pub(crate) mod stand_in;
 mod template;
 
 pub(crate) async fn empty(
@@ -48,7 +49,11 @@ pub(crate) async fn empty(
     };
     let plan = EmptyRequest {
         rules,
-        requested_annotations: decision::requested_annotations(&args.ways, args.scale),
+        requested_annotations: decision::requested_annotations(
+            &args.ways,
+            args.scale,
+            args.stand_in.command.as_deref(),
+        ),
         selection: targeted.selection,
         recreate: args.recreate,
         level: args.ways.level,
@@ -99,6 +104,9 @@ async fn one(
     let scaled = conflicting.scaler(&found);
     let settled =
         plan.choose_method_in_cluster(operation.cluster, webhooks, &found, scaled.as_deref()).await;
+    let (plan, settled) =
+        stand_in::complete(operation.cluster, operation.terminal, plan, &found, settled).await;
+    let plan = plan.as_ref();
     let shown = operation.shown(&found);
     if args.hold_autoscalers
         && found.kind.replicas

@@ -7,7 +7,9 @@ use super::files;
 use crate::{
     exit::Failure,
     operations::flags::{self, EmptyingFlags},
-    workload::{self, AGENT_IMAGE, Choice, EMPTY_IMAGE, Idle, Image, Level, Ready, Rule, Rules},
+    workload::{
+        self, AGENT_IMAGE, Choice, EMPTY_IMAGE, Idle, Image, KEEP, Level, Ready, Rule, Rules,
+    },
     yaml::ConfigError,
 };
 
@@ -50,6 +52,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
             level,
             replicas: None,
             ready,
+            stand_in: ways.stand_in,
         },
         list: Vec::new(),
         empty_image: ways.registry.image(EMPTY_IMAGE),
@@ -83,6 +86,7 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
         ("containers", ways.containers.clone()),
         ("level", word(ways.level.and_then(|level| level.to_possible_value()))),
         ("ready", word(ways.ready.and_then(|ready| ready.to_possible_value()))),
+        ("stand-in", ways.stand_in.map(|stand_in| stand_in.to_string())),
         ("registry", ways.registry.registry.clone()),
         ("agent-image", ways.agent_image.clone()),
     ];
@@ -93,5 +97,7 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
 
 /// The image of emptied workloads without a rule or annotation.
 pub(crate) fn image(ways: &EmptyingFlags) -> String {
-    ways.image.clone().unwrap_or_else(|| ways.registry.image(EMPTY_IMAGE))
+    let keeps = ways.stand_in == Some(true);
+    let image = || if keeps { KEEP.to_owned() } else { ways.registry.image(EMPTY_IMAGE) };
+    ways.image.clone().unwrap_or_else(image)
 }

@@ -15,10 +15,12 @@ mod images;
 pub mod init;
 pub mod install;
 pub mod render;
+mod stand_in;
 pub mod status;
 pub mod verify;
 
 pub use images::{EmptyImageFlags, PullSecretFlags, RegistryFlag};
+pub use stand_in::StandInFlags;
 
 /// Flags of `empty`.
 #[derive(Args, Debug, Default)]
@@ -43,6 +45,9 @@ pub struct EmptyArgs {
     /// annotations, so that a webhook does the same; restoring removes them
     #[command(flatten)]
     pub ways: EmptyingFlags,
+    /// What a stand-in runs
+    #[command(flatten)]
+    pub stand_in: StandInFlags,
     /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,
@@ -283,6 +288,10 @@ pub struct EmptyingFlags {
     /// container]
     #[arg(long, value_enum, value_name = "WHEN")]
     pub ready: Option<Ready>,
+    /// Run the workload's own command while no application of a developer runs in the container;
+    /// implies --image keep and --idle agent [default: false]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub stand_in: Option<bool>,
     /// Image that contains the agent for `--idle agent` [default: diyadm-agent:latest]
     #[arg(long, value_name = "IMAGE", value_parser = image_name)]
     pub agent_image: Option<String>,
@@ -302,12 +311,13 @@ impl EmptyingFlags {
     /// What clap calls these flags, for flags that exclude all of them. clap leaves the group of a
     /// struct empty if that flattens another one; and it names the one that was given only if each is
     /// listed.
-    pub const IDS: [&str; 9] = [
+    pub const IDS: [&str; 10] = [
         "image",
         "idle",
         "containers",
         "level",
         "ready",
+        "stand_in",
         "agent_image",
         "registry",
         "image_pull_secrets",

@@ -11,15 +11,15 @@ use crate::{
         autoscalers::{AUTOSCALERS, ConflictingObjects},
         empty::{
             decision::{self as empty, EmptyMethod, Refused},
-            opt_out,
+            opt_out, stand_in,
         },
-        flags::{EmptyingFlags, ScaleFlags},
+        flags::Level,
         intercept::{Interceptor, Webhooks},
     },
     plan::{Decided, Does, WorkloadPlan, plan},
     ui::terminal::Terminal,
     webhook::checks::Finding,
-    workload::{Context, Rules, Stamp, Warning},
+    workload::{Context, RequestedAnnotation, Rules, Stamp, Warning},
 };
 
 mod denials;
@@ -33,7 +33,7 @@ pub(crate) async fn plans(
     terminal: &Terminal,
     cluster: &Cluster,
     targets: &Targets,
-    (ways, scale): (&EmptyingFlags, ScaleFlags),
+    (requested_annotations, level): (Vec<RequestedAnnotation>, Option<Level>),
     rules: &Rules,
 ) -> Result<(Vec<WorkloadPlan>, Selection)> {
     let targeted = targets::find(cluster, targets, Unnamed::All).await?;
@@ -46,10 +46,10 @@ pub(crate) async fn plans(
     let webhooks = Webhooks::default();
     let emptying = empty::EmptyRequest {
         rules,
-        requested_annotations: empty::requested_annotations(ways, scale),
+        requested_annotations,
         selection: targeted.selection,
         recreate: false,
-        level: ways.level,
+        level,
         stamp: Stamp::default(),
         flags: cluster.flags(),
     };
@@ -59,6 +59,8 @@ pub(crate) async fn plans(
         let scaled = conflicting.scaler(found);
         let settled =
             emptying.choose_method_in_cluster(cluster, &webhooks, found, scaled.as_deref()).await;
+        let (emptying, settled) =
+            stand_in::complete(cluster, terminal, &emptying, found, settled).await;
         let mut decided = decide(cluster, &emptying, &webhooks, found, settled.clone()).await?;
         if let Ok(settled) = settled
             && matches!(decided.does, Does::Template | Does::Pods)

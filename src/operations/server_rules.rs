@@ -13,11 +13,13 @@ use crate::{
 };
 
 /// The emptying flags of a server.
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 9] = [
     "--image=",
     "--idle=",
     "--containers=",
     "--level=",
+    "--ready=",
+    "--stand-in=",
     "--registry=",
     "--agent-image=",
     "--image-pull-secret=",

@@ -55,6 +55,9 @@ pub(super) fn findings(
         let is_own = object["metadata"]["annotations"][ORIGINAL].is_null();
         let shell = way.image == Image::Keep && is_own && runs_shell(container);
         found.push(idles(name, (image, shell), way, rules));
+        if way.stand_in.is_some() {
+            found.extend(stand_in(name, container));
+        }
         // diyadm's agent image has a numeric user.
         let agent = rules.agent_image.as_str();
         let names_user = self::name(agent) == self::name(AGENT_IMAGE);
@@ -73,6 +76,14 @@ fn idles(
 ) -> Finding {
     let id = "idle";
     let by = |what: &str| format!("container {container} idles in {image} by {what}");
+    if way.stand_in.is_some() {
+        let agent = &rules.agent_image;
+        let seen = format!(
+            "container {container} runs its own command in {image}, by the agent, copied from \
+             {agent}; `diyadm run` replaces it"
+        );
+        return Finding::ok(id, seen);
+    }
     match way.idle {
         Idle::Entrypoint if is_ours(image) => Finding::ok(id, by("its own ENTRYPOINT")),
         Idle::Entrypoint => Finding::unknown(
@@ -97,6 +108,43 @@ fn idles(
             Finding::ok(id, by)
         }
     }
+}
+
+/// What a stand-in keeps of the container only in part.
+fn stand_in(name: &str, container: &Value) -> Vec<Finding> {
+    let id = "stand-in";
+    let mut found = Vec::new();
+    let probes = ["livenessProbe", "startupProbe"];
+    let probes: Vec<_> = probes.into_iter().filter(|probe| container[*probe].is_object()).collect();
+    if !probes.is_empty() {
+        let probes = probes.join(" and ");
+        found.push(Finding::ok(
+            id,
+            format!(
+                "container {name}: the agent runs its {probes}, only while its own command runs"
+            ),
+        ));
+    }
+    let hooks = &container["lifecycle"];
+    if hooks["postStart"].is_object() {
+        let seen = format!(
+            "container {name}: its postStart hook runs when the container starts, and not when its \
+             own command is started again"
+        );
+        found.push(Finding::warning(id, seen, ""));
+    }
+    if hooks["preStop"].is_object() {
+        let seen = format!(
+            "container {name}: its preStop hook runs at the end of the Pod, and not when \
+             `diyadm run` replaces its own command"
+        );
+        found.push(Finding::warning(id, seen, ""));
+    }
+    if container["stdin"] == true {
+        let seen = format!("container {name}: the standard input of its own command is empty");
+        found.push(Finding::warning(id, seen, ""));
+    }
+    found
 }
 
 /// diyadm's own image, in any registry.
@@ -177,6 +225,7 @@ mod tests {
             level,
             replicas: None,
             ready,
+            stand_in: None,
             suspend: false,
             pull_secrets: Vec::new(),
         };

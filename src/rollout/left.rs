@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::pods::template;
 use crate::workload::{
-    CONTAINER_FIELDS, EMPTY_IMAGE, EmptiedValue, EmptyContainer, EmptyingSettings, GRACE, Idle,
-    Image, Level, PROGRAM, Ready, is_agent_probe, target,
+    AgentProbe, CONTAINER_FIELDS, EMPTY_IMAGE, EmptiedValue, EmptyContainer, EmptyingSettings,
+    GRACE, Idle, Image, Level, PROGRAM, Ready, StandIn, is_agent_probe, is_stand_in, target,
 };
 
 /// Whether a container of the Pod may still be empty, regardless of its workload.
@@ -19,7 +19,7 @@ pub fn left_empty(workload: &Value, pod: &Value) -> Vec<EmptyContainer> {
     let (meant, running) = (template(workload), &pod["spec"]);
     let left = containers(running).iter().filter_map(|container| {
         let wanted = containers(meant).iter().find(|wanted| wanted["name"] == container["name"])?;
-        let idle = form(pod, container)?;
+        let (idle, stand_in) = form(pod, container)?;
         let is_other = PROGRAM.iter().any(|field| container[field] != wanted[field]);
         // With an arbitrary image, it is recognised by the short grace period that only emptying
         // sets.
@@ -31,6 +31,7 @@ pub fn left_empty(workload: &Value, pod: &Value) -> Vec<EmptyContainer> {
             name: text("name"),
             image: text("image"),
             idle,
+            stand_in,
         })
     });
     left.collect()
@@ -40,9 +41,11 @@ fn containers(spec: &Value) -> &[Value] {
     spec["containers"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// How the container idles, if all its fields are as emptying sets them.
-fn form(pod: &Value, container: &Value) -> Option<Idle> {
-    [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().find(|idle| {
+/// How the container idles and whether it has a stand-in, if all its fields are as emptying sets
+/// them.
+fn form(pod: &Value, container: &Value) -> Option<(Idle, bool)> {
+    let idles = [Idle::Entrypoint, Idle::Shell, Idle::Agent].map(|idle| (idle, false));
+    idles.into_iter().chain([(Idle::Agent, true)]).find(|(idle, stand_in)| {
         let way = EmptyingSettings {
             empty: true,
             containers: None,
@@ -51,15 +54,21 @@ fn form(pod: &Value, container: &Value) -> Option<Idle> {
             level: Level::Workload,
             replicas: None,
             ready: Ready::Container,
+            stand_in: stand_in.then(StandIn::default),
             suspend: false,
             pull_secrets: Vec::new(),
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
-            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
-                true
+            EmptiedValue::Leave
+            | EmptiedValue::AgentProbe(_)
+            | EmptiedValue::StandInArgs
+            | EmptiedValue::PullSecrets(_) => true,
+            EmptiedValue::StandIn(_) => is_stand_in(&now[field].to_string()),
+            EmptiedValue::AliveProbe => {
+                now[field].is_null() || is_agent_probe(&now[field].to_string(), AgentProbe::Alive)
             }
             EmptiedValue::Set(None) if field == "readinessProbe" => {
-                now[field].is_null() || is_agent_probe(&now[field].to_string())
+                now[field].is_null() || is_agent_probe(&now[field].to_string(), AgentProbe::Ready)
             }
             EmptiedValue::Set(None) => now[field].is_null(),
             EmptiedValue::Set(Some(set)) => {

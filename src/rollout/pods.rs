@@ -6,7 +6,7 @@ use super::{Observations, RolloutProblem, cause::cause};
 use crate::{
     kinds,
     workload::{
-        self,
+        self, AgentProbe,
         pods::{belongs_to, condition, is_ready},
     },
 };
@@ -32,7 +32,7 @@ pub fn is_new(workload: &Value, pod: &Value) -> bool {
 
 /// Whether a container is Ready only while an application runs in it (`--ready app`).
 fn waits_for_application(container: &Value) -> bool {
-    workload::is_agent_probe(&container["readinessProbe"].to_string())
+    workload::is_agent_probe(&container["readinessProbe"].to_string(), AgentProbe::Ready)
 }
 
 /// Whether one of the workload's containers is Ready only while an application runs in it.

@@ -9,6 +9,18 @@ use super::{
 };
 use crate::json;
 
+/// An annotation that a client sets or removes together with emptying, so that the webhook does the
+/// same; restoring undoes that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestedAnnotation {
+    /// One of [`super::REQUESTABLE_ANNOTATIONS`].
+    pub key: &'static str,
+    /// `None` removes it.
+    pub value: Option<String>,
+    /// Whether restoring need not restore its value: an opt-out that a restore has left.
+    pub forget: bool,
+}
+
 /// Sets and removes annotations of the object; an empty map that did not exist `before` is removed
 /// as well. Returns whether they fit the limit of all annotations.
 pub(super) fn annotate(

@@ -26,6 +26,10 @@ pub const LEVEL: &str = "diyadm.io/level";
 pub const REPLICAS: &str = "diyadm.io/replicas";
 /// When an emptied Pod is Ready: `container` or `app`.
 pub const READY: &str = "diyadm.io/ready";
+/// Whether the workload's own command runs while no other application does: `true`.
+pub const STAND_IN: &str = "diyadm.io/stand-in";
+/// The command line of the stand-in, a JSON list, where the container's spec has no command.
+pub const STAND_IN_COMMAND: &str = "diyadm.io/stand-in-command";
 /// Whether a CronJob starts no Jobs while it is empty: `true`.
 pub const SUSPEND: &str = "diyadm.io/suspend";
 /// The port, named `debug`, that a Service gets.
@@ -68,7 +72,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that diyadm uses. The table in the docs is generated from it.
-pub const ANNOTATIONS: [Annotation; 14] = [
+pub const ANNOTATIONS: [Annotation; 16] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -114,6 +118,19 @@ pub const ANNOTATIONS: [Annotation; 14] = [
         "`container`, `app`",
         "when its Pods are Ready while it is empty: as soon as the container runs, or only while an \
          application runs and the workload's own readiness probe succeeds (default: `container`)",
+    ),
+    annotation(
+        STAND_IN,
+        "workload or pod template",
+        "`true`, `false`",
+        "whether the workload's own command runs while no other application does (default: \
+         `false`); implies `keep` and `agent`",
+    ),
+    annotation(
+        STAND_IN_COMMAND,
+        "workload or pod template",
+        "a JSON list of strings",
+        "the whole command line of the stand-in, for a container whose spec has no `command`",
     ),
     annotation(
         SUSPEND,
@@ -163,5 +180,5 @@ pub const ANNOTATIONS: [Annotation; 14] = [
 
 /// The keys that a client may set or remove together with emptying, so that the webhook does the
 /// same; restoring undoes that.
-pub const REQUESTABLE_ANNOTATIONS: [&str; 8] =
-    [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, SUSPEND];
+pub const REQUESTABLE_ANNOTATIONS: [&str; 10] =
+    [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, STAND_IN, STAND_IN_COMMAND, SUSPEND];

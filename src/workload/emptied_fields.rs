@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 
 use super::{
-    ready,
+    ready::{self, AgentProbe},
     rules::{EmptyingSettings, Idle, Image, Ready},
 };
 use crate::{json, kinds::Kind};
 
 /// What the emptied container runs: [`MOUNTED`](diyadm_agent::MOUNTED).
 pub(super) const AGENT_COMMAND: &str = "[\"/.diyadm/diyadm-agent\"]";
+
+/// What the command of a container with a stand-in begins with; the stand-in's own follows.
+pub const STAND_IN_PREFIX: [&str; 3] = [diyadm_agent::MOUNTED, "--stand-in", "--"];
 
 /// PID 1 of `--idle shell`: waits, reaps orphaned processes, and exits on SIGTERM. Without `sleep` in
 /// the image it exits at once, so that it never spins.
@@ -65,11 +68,28 @@ pub enum EmptiedValue {
     PullSecrets(Vec<String>),
     /// The agent's probe, made of the user's own; how the container idles says where the agent is.
     AgentProbe(Idle),
+    /// The same for a probe that restarts the container; none where the user has none.
+    AliveProbe,
+    /// [`STAND_IN_PREFIX`] with the user's own command or, if there is none, with this.
+    StandIn(Option<Vec<String>>),
+    /// They stay if the user's own command does, else they are removed.
+    StandInArgs,
 }
 
 /// What emptying that way makes of one of [`CONTAINER_FIELDS`], or of a pod's fields.
 pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
     let set = |text: &str| EmptiedValue::Set(Some(text.to_owned()));
+    if let Some(stand_in) = &way.stand_in {
+        match field {
+            "command" => return EmptiedValue::StandIn(stand_in.command.clone()),
+            "args" => return EmptiedValue::StandInArgs,
+            "livenessProbe" | "startupProbe" => return EmptiedValue::AliveProbe,
+            "readinessProbe" if way.ready == Ready::Container => return EmptiedValue::Leave,
+            // The Pods become Ready by themselves, so a rollout may wait for them.
+            "lifecycle" | STRATEGY | UPDATE_STRATEGY => return EmptiedValue::Leave,
+            _ => {}
+        }
+    }
     match (field, &way.image, way.idle) {
         ("image", Image::Name(name), _) => {
             EmptiedValue::Set(Some(Value::from(name.as_str()).to_string()))
@@ -103,11 +123,12 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
     match (field, set) {
         ("image", Some(set)) => set.starts_with('"'),
         ("imagePullPolicy", Some(set)) => set == PULL,
-        ("command", Some(set)) => idle_commands().any(|idle| idle == set),
+        ("command", Some(set)) => is_idle_command(set),
         (GRACE, Some(set)) => set == SHORT_GRACE,
         (PULL_SECRETS, Some(set)) => pull_secrets(set).is_some_and(|secrets| !secrets.is_empty()),
         (REPLICAS, Some(set)) => set.parse::<u32>().is_ok(),
-        ("readinessProbe", Some(set)) => ready::is_probe(set),
+        ("readinessProbe", Some(set)) => ready::is_probe(set, AgentProbe::Ready),
+        ("livenessProbe" | "startupProbe", Some(set)) => ready::is_probe(set, AgentProbe::Alive),
         (STRATEGY, Some(set)) => same(Some(set), Some(ready::STRATEGY)),
         (UPDATE_STRATEGY, Some(set)) => same(Some(set), Some(ready::UPDATE_STRATEGY)),
         (SUSPEND, Some(set)) => set == "true",
@@ -153,9 +174,28 @@ pub(super) enum At<'a> {
     Spec,
 }
 
-/// The commands of containers that idle.
-pub(super) fn idle_commands() -> impl Iterator<Item = &'static str> {
-    [SHELL, AGENT_COMMAND].into_iter()
+/// Whether a command, as JSON text, is one of containers that idle.
+pub(super) fn is_idle_command(text: &str) -> bool {
+    [SHELL, AGENT_COMMAND].into_iter().any(|idle| same(Some(text), Some(idle))) || is_stand_in(text)
+}
+
+/// The words of a command or of arguments; `None` if there are none.
+pub(super) fn words(text: Option<&str>) -> Option<Vec<String>> {
+    serde_json::from_str::<Vec<String>>(text?).ok().filter(|words| !words.is_empty())
+}
+
+/// Whether a command, as JSON text, is that of a container with a stand-in.
+pub fn is_stand_in(text: &str) -> bool {
+    words(Some(text)).is_some_and(|words| {
+        words.len() > STAND_IN_PREFIX.len()
+            && words.iter().zip(STAND_IN_PREFIX).all(|(a, b)| a == b)
+    })
+}
+
+/// The command of a container with this stand-in, as JSON text.
+pub(super) fn stand_in(command: &[String]) -> String {
+    let prefix = STAND_IN_PREFIX.into_iter();
+    Value::from_iter(prefix.chain(command.iter().map(String::as_str))).to_string()
 }
 
 /// Whether two JSON texts are the same value: the API server writes values anew, with its own

@@ -3,7 +3,7 @@
 
 use super::{
     BY_POLICY, EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
-    emptied_fields::{PROGRAM, idle_commands, same},
+    emptied_fields::{PROGRAM, is_idle_command},
     members::Container,
     original::Original,
     reference, template,
@@ -20,7 +20,7 @@ impl Subject<'_> {
         };
         let container = &pod.containers()[at];
         if let Some(command) = container.field("command") {
-            return idle_commands().any(|idle| same(Some(command), Some(idle)));
+            return is_idle_command(command);
         }
         if container.field("args").is_some() {
             return false;

@@ -102,10 +102,22 @@ pub(super) fn empty(
 
 /// Leaves the pod as it is, with a warning. If it was already empty, fields set by this update now
 /// belong to the user: restoring must not bring back fields that the user removed.
+///
+/// If the update took the command of a stand-in, it is restored: the image's own command runs again.
+/// The annotations that asked for a stand-in stay, so that nothing empties it otherwise.
 pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warning) -> Change {
+    let is_command_gone = matches!(warning, Warning::NoStandInCommand(_));
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };
+    if is_command_gone && let Some(pod) = object.pod() {
+        let newer = Newer::compare(Some(&old.object), object, Some(&original));
+        let mut patch = Patch::default();
+        template::restore(object, &pod, &original, &newer, &mut patch);
+        annotate(&mut patch, object, &[(ORIGINAL, None)], original.annotations);
+        change.patch = patch.finish();
+        return change;
+    }
     let newer = Newer::compare(Some(&old.object), object, None);
     for emptied in &mut original.containers {
         emptied.saved.retain(|saved| !newer.speaks_of(At::Container(&emptied.name), saved));

@@ -3,7 +3,7 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    emptied_fields::{At, EmptiedValue, IMAGE, same, with_pull_secrets},
+    emptied_fields::{At, EmptiedValue, IMAGE, same, stand_in, with_pull_secrets, words},
     newer::Newer,
     original::Saved,
     patch::Patch,
@@ -26,9 +26,34 @@ pub(super) struct Field<'p, 'o> {
     pub(super) newer: &'p Newer<'o>,
     /// The container's ports, as JSON text.
     pub(super) ports: Option<&'p str>,
+    /// The user's own values of other fields, for a container with a stand-in.
+    pub(super) own: Own<'p>,
+}
+
+/// The user's own values of some fields of a container, as JSON text.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Own<'a> {
+    pub(super) command: Option<&'a str>,
+    pub(super) startup: Option<&'a str>,
 }
 
 impl Field<'_, '_> {
+    /// The user's last intended value. `saved`: the saved values of the container or pod.
+    pub(super) fn meant<'a>(
+        &self,
+        place: At<'_>,
+        now: Now<'a>,
+        saved: Option<&'a [Saved]>,
+    ) -> Option<&'a str> {
+        match saved.and_then(|all| all.iter().find(|saved| saved.field == now.field)) {
+            // A form of the empty image is never the user's intended image.
+            Some(saved) if !self.newer.speaks_of(place, saved) || saved.is_rewritten(now.text) => {
+                saved.meant(now.text)
+            }
+            _ => now.text,
+        }
+    }
+
     /// `saved`: the saved value of this field; `None` if it was not empty before.
     pub(super) fn settle(
         &mut self,
@@ -39,23 +64,32 @@ impl Field<'_, '_> {
     ) -> Option<Saved> {
         let Now { field, text, number } = now;
         let was_empty = saved.is_some();
+        let meant = self.meant(place, now, saved);
         let saved = saved.and_then(|all| all.iter().find(|saved| saved.field == field));
-        let meant = match saved {
-            // A form of the empty image is never the user's intended image.
-            Some(saved) if !self.newer.speaks_of(place, saved) || saved.is_rewritten(text) => {
-                saved.meant(text)
-            }
-            _ => text,
-        };
         let before = saved.map(|saved| saved.number);
+        let stays = match target {
+            EmptiedValue::Leave => true,
+            EmptiedValue::AliveProbe => meant.is_none_or(|text| text == "null"),
+            EmptiedValue::StandInArgs => words(self.own.command).is_some(),
+            _ => false,
+        };
+        if stays {
+            self.make(at, now, meant, before.flatten());
+            return None;
+        }
         let set = match target {
-            EmptiedValue::Leave => {
-                self.make(at, now, meant, before.flatten());
-                return None;
-            }
+            EmptiedValue::Leave => return None,
             EmptiedValue::Set(set) => set,
             EmptiedValue::PullSecrets(names) => with_pull_secrets(meant, &names),
             EmptiedValue::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
+            EmptiedValue::AliveProbe if field == "startupProbe" => {
+                Some(ready::startup(meant, self.ports))
+            }
+            EmptiedValue::AliveProbe => Some(ready::liveness(meant, self.own.startup, self.ports)),
+            EmptiedValue::StandIn(given) => {
+                words(meant).or(given).map(|command| stand_in(&command))
+            }
+            EmptiedValue::StandInArgs => None,
         };
         // Another admission plugin's form of the empty image is kept, unless another image is
         // wanted.

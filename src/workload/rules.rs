@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::annotations::{CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, SUSPEND};
 use super::reference::{self, EMPTY_IMAGE};
 
+mod annotated;
 mod file;
 mod image;
 mod lint;
 
+pub use annotated::stand_in_command;
 pub use file::{File, Kinds, MATCHES, MEMBERS, Member, parse, parse_kinds};
 pub use image::{KEEP, LONGEST_IMAGE, NOT_IN_IMAGE, image_name, registry, secret_name};
 pub use lint::lint;
@@ -84,6 +85,9 @@ pub struct Choice {
     pub replicas: Option<u32>,
     /// When the Pods of an empty workload are Ready.
     pub ready: Option<Ready>,
+    /// Whether the workload's own command runs while no other application does.
+    #[serde(rename = "standIn")]
+    pub stand_in: Option<bool>,
 }
 
 /// A rule of rules.yaml.
@@ -184,10 +188,19 @@ pub struct EmptyingSettings {
     pub replicas: Option<u32>,
     /// When the Pods of an empty workload are Ready.
     pub ready: Ready,
+    /// The stand-in, if the workload's own command runs while no other application does.
+    pub stand_in: Option<StandIn>,
     /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,
     /// Names of the Secrets for pulling diyadm's images.
     pub pull_secrets: Vec<String>,
+}
+
+/// The workload's own command, which the agent runs while no other application does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StandIn {
+    /// The command line for a container whose spec has no command, if it is known.
+    pub command: Option<Vec<String>>,
 }
 
 /// Who decided.
@@ -210,8 +223,9 @@ pub struct Decision {
     pub way: EmptyingSettings,
     /// The number of the first matching rule, from 1.
     pub rule: Option<usize>,
-    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, in this order.
-    pub sources: [(&'static str, DecidedBy); 7],
+    /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, `standIn`, in this
+    /// order.
+    pub sources: [(&'static str, DecidedBy); 8],
 }
 
 impl Rules {
@@ -223,7 +237,7 @@ impl Rules {
         let fits = self.list.iter().position(|rule| rule.r#match.fits(about));
         let none = Choice::default();
         let file = fits.map_or(&none, |at| &self.list[at].choice);
-        let notes = annotated(about)?;
+        let notes = annotated::choice(about)?;
         let sources = [
             (DecidedBy::Annotation, &notes),
             (DecidedBy::Rule(fits.map_or(0, |at| at + 1)), file),
@@ -236,10 +250,13 @@ impl Rules {
         let level = first(&sources, |c| c.level);
         let replicas = first(&sources, |c| c.replicas);
         let ready = first(&sources, |c| c.ready);
+        let stand_in = first(&sources, |c| c.stand_in);
+        let stands_in = stand_in.0 == Some(true);
         let way = EmptyingSettings {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
             idle: idle.0.unwrap_or(match &image.0 {
+                _ if stands_in => Idle::Agent,
                 // The probe calls an agent, which other images may lack.
                 Some(Image::Keep) if ready.0 == Some(Ready::App) => Idle::Agent,
                 Some(Image::Name(name)) if ready.0 == Some(Ready::App) && !has_agent(name) => {
@@ -249,13 +266,24 @@ impl Rules {
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
-            image: image.0.unwrap_or_else(|| Image::Name(self.empty_image.clone())),
+            image: image.0.unwrap_or_else(|| match stands_in {
+                true => Image::Keep,
+                false => Image::Name(self.empty_image.clone()),
+            }),
             level: level.0.unwrap_or(Level::Workload),
             replicas: replicas.0,
             ready: ready.0.unwrap_or(Ready::Container),
-            suspend: suspended(about)?,
+            stand_in: stands_in.then(|| annotated::stand_in(about)).transpose()?,
+            suspend: annotated::suspends(about)?,
             pull_secrets: self.pull_secrets.clone(),
         };
+        if stands_in && (way.image != Image::Keep || way.idle != Idle::Agent) {
+            return Err(
+                "a stand-in runs in the workload's own image, by the agent; use image keep \
+                        and idle agent"
+                    .to_owned(),
+            );
+        }
         if way.image == Image::Keep && way.idle == Idle::Entrypoint {
             return Err(
                 "image keep with idle entrypoint runs the application itself; use idle shell or \
@@ -276,6 +304,7 @@ impl Rules {
             ("level", level.1),
             ("replicas", replicas.1),
             ("ready", ready.1),
+            ("standIn", stand_in.1),
         ];
         Ok(Decision { way, rule: fits.map(|at| at + 1), sources })
     }
@@ -303,44 +332,10 @@ fn first<'c, T>(
     found.map_or((None, DecidedBy::Default), |(value, from)| (Some(value), from))
 }
 
-/// Parses a value of an enum.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(text.into()).ok()
-}
-
-/// Whether an annotation wants a CronJob suspended.
-fn suspended(about: &RuleInput<'_>) -> Result<bool, String> {
-    let said = about.annotations.iter().find(|(key, _)| *key == SUSPEND).map(|(_, value)| *value);
-    match said {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => Err(format!("annotation {SUSPEND} has the value {other:?}")),
-    }
-}
-
-/// The settings of the annotations.
-fn annotated(about: &RuleInput<'_>) -> Result<Choice, String> {
-    let get = |key: &str| about.annotations.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
-    let wrong = |key: &str, value: &str| format!("annotation {key} has the value {value:?}");
-    let idle = get(IDLE).map(|v| word(v).ok_or_else(|| wrong(IDLE, v))).transpose()?;
-    let level = get(LEVEL).map(|v| word(v).ok_or_else(|| wrong(LEVEL, v))).transpose()?;
-    let replicas = get(REPLICAS).map(|v| v.parse().map_err(|_| wrong(REPLICAS, v))).transpose()?;
-    let ready = get(READY).map(|v| word(v).ok_or_else(|| wrong(READY, v))).transpose()?;
-    let image = get(IMAGE).map(|v| image_name(v).map_err(|_| wrong(IMAGE, v))).transpose()?;
-    Ok(Choice {
-        empty: None,
-        containers: get(CONTAINERS).map(ToOwned::to_owned),
-        image: image.map(Image::from),
-        idle,
-        level,
-        replicas,
-        ready,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::{IDLE, IMAGE};
 
     #[test]
     fn first_matching_rule_wins_and_annotations_override_it() {

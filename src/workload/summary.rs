@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Idle, LABEL, LEVEL, ORIGINAL, REQUESTABLE_ANNOTATIONS, Stamp, Subject, assigned,
-    emptied_fields::{AGENT_COMMAND, same},
+    emptied_fields::{AGENT_COMMAND, is_stand_in, same},
     original::{Original, Saved},
 };
 
@@ -33,6 +33,8 @@ pub struct EmptyContainer {
     pub image: String,
     /// Its idle mode.
     pub idle: Idle,
+    /// Whether the workload's own command runs while no other application does.
+    pub stand_in: bool,
 }
 
 impl Subject<'_> {
@@ -54,6 +56,7 @@ impl Subject<'_> {
                 name: emptied.name.clone(),
                 image: image(at),
                 idle: idle(&original, &emptied.saved),
+                stand_in: pod.containers()[at].field("command").is_some_and(is_stand_in),
             });
             let containers = containers.collect();
             let held = assigned::holds(&original, &pod);
@@ -99,7 +102,7 @@ impl Subject<'_> {
 fn idle(original: &Original, saved: &[Saved]) -> Idle {
     let command = saved.iter().find(|saved| saved.field == "command");
     match command.and_then(|saved| saved.set.as_deref()) {
-        Some(set) if same(Some(set), Some(AGENT_COMMAND)) => Idle::Agent,
+        Some(set) if same(Some(set), Some(AGENT_COMMAND)) || is_stand_in(set) => Idle::Agent,
         Some(_) => Idle::Shell,
         // An unchanged command is not saved; the agent is recognised by its elements.
         None if original.added.is_some() => Idle::Agent,

@@ -14,9 +14,9 @@ use super::{
     choose::choose,
     emptied_fields::{
         At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, POD_FIELDS, PROGRAM, PULL, SHORT_GRACE,
-        makes, same, spec_fields, target,
+        is_stand_in, makes, same, spec_fields, target, words,
     },
-    field::{Field, Now},
+    field::{Field, Now, Own},
     members::Container,
     newer::Newer,
     original::{Emptied, Original},
@@ -67,7 +67,8 @@ pub(super) fn empty(
 
     let mut new = Original::default();
     let saved = old.map_or_else(Vec::new, |old| assign(old, pod));
-    let mut field = Field { patch, newer, ports: None };
+    let mut field = Field { patch, newer, ports: None, own: Own::default() };
+    let mut commandless = Vec::new();
     let mut next = chosen.iter().peekable();
     for (index, container) in pod.containers().iter().enumerate() {
         let old = saved.get(index).copied().flatten();
@@ -78,12 +79,20 @@ pub(super) fn empty(
         let mut emptied =
             Emptied { index, name: container.name().to_owned(), ..Emptied::default() };
         field.ports = container.field("ports");
+        let saved = old.map(|old| &old.saved[..]);
+        let own = |name: &'static str| {
+            let now = Now { field: name, text: container.field(name), number: None };
+            field.meant(At::Container(container.name()), now, saved)
+        };
+        field.own = Own { command: own("command"), startup: own("startupProbe") };
+        if is_chosen && way.stand_in.is_some() && words(field.own.command).is_none() {
+            commandless.push(container.name());
+        }
         for name in CONTAINER_FIELDS {
             // A container that is no longer chosen is restored.
             let target = if is_chosen { target(name, way) } else { EmptiedValue::Leave };
             let number = container.number(name).filter(|_| keeps_order);
             let now = Now { field: name, text: container.field(name), number };
-            let saved = old.map(|old| &old.saved[..]);
             emptied.saved.extend(field.settle(place, now, saved, target));
         }
         let mounted = old.and_then(|old| old.mounts);
@@ -97,6 +106,13 @@ pub(super) fn empty(
         if is_chosen {
             new.containers.push(emptied);
         }
+    }
+    let is_given = way.stand_in.as_ref().is_some_and(|stand_in| stand_in.command.is_some());
+    match commandless[..] {
+        [name] if !is_given => return Err(Warning::NoStandInCommand(name.to_owned())),
+        // The annotation is the command line of one container.
+        [_, name, ..] => return Err(Warning::NoStandInCommand(name.to_owned())),
+        _ => {}
     }
     let at = pod.pointer();
     for name in POD_FIELDS {
@@ -136,7 +152,7 @@ pub(super) fn restore(
     patch: &mut Patch,
 ) {
     let lists = original.added.and_then(|added| Some((Lists::from_pod(pod)?, added)));
-    let mut field = Field { patch, newer, ports: None };
+    let mut field = Field { patch, newer, ports: None, own: Own::default() };
     for (index, emptied) in assign(original, pod).into_iter().enumerate() {
         let Some(emptied) = emptied else { continue };
         let container = &pod.containers()[index];
@@ -206,9 +222,12 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &EmptyingSettings) -> bool {
         let now = container.field(field);
         match target(field, way) {
             // Probes do not distinguish containers.
-            EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
-                true
-            }
+            EmptiedValue::StandIn(_) => now.is_some_and(is_stand_in),
+            EmptiedValue::Leave
+            | EmptiedValue::AgentProbe(_)
+            | EmptiedValue::AliveProbe
+            | EmptiedValue::StandInArgs
+            | EmptiedValue::PullSecrets(_) => true,
             EmptiedValue::Set(set) if field == IMAGE => {
                 let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
                 let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));
@@ -225,7 +244,12 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &EmptyingSettings) -> bool {
 
 /// Whether a container has the emptied form in any mode, with this image or the blog's.
 pub(super) fn idles(container: &Container<'_>, image: Option<&Image>) -> bool {
-    let has = |field: &str| makes(field, container.field(field));
+    // A stand-in keeps these.
+    let own = ["args", "readinessProbe", "lifecycle"];
+    let own = container.field("command").filter(|text| is_stand_in(text)).map(|_| own);
+    let has = |field: &str| {
+        makes(field, container.field(field)) || own.is_some_and(|own| own.contains(&field))
+    };
     let program = container.field("command").is_some() || has_empty_image(container, image);
     let rest = ["command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
     program && rest.into_iter().all(has)

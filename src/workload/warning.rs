@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{
-    CONTAINERS, DEBUG_PORT, LABEL, ORIGINAL, SERVICE_TYPE,
+    CONTAINERS, DEBUG_PORT, LABEL, ORIGINAL, SERVICE_TYPE, STAND_IN_COMMAND,
     annotations::{DEBUG_PORT_NAME, SERVICE_TYPES},
 };
 
@@ -19,6 +19,9 @@ pub enum Warning {
     /// The decision for the object cannot be executed.
     #[error("not emptied: {0}")]
     NotEmptied(String),
+    /// Nothing says what the stand-in of a container runs.
+    #[error("not emptied: {STAND_IN_COMMAND} is missing, and so is the command of container {0}")]
+    NoStandInCommand(String),
     /// It has the emptied form, but no original.
     #[error("it runs the empty container already, without an original")]
     AlreadyEmpty,
@@ -144,8 +147,10 @@ impl Warning {
     /// Why the object was not emptied.
     pub fn reason(&self) -> String {
         match self {
-            Self::NotEmptied(why) => why.clone(),
-            other => other.to_string(),
+            other => {
+                let text = other.to_string();
+                text.strip_prefix("not emptied: ").map_or(text.clone(), ToOwned::to_owned)
+            }
         }
     }
 }

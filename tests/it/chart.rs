@@ -87,6 +87,7 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
                 "agent",
                 "--ready",
                 "app",
+                "--stand-in",
                 "--replicas",
                 "3",
                 "--failure-policy",
@@ -96,7 +97,7 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
             ],
             json!({
                 "image": { "registry": "r.example/t/" },
-                "emptying": { "idle": "agent", "ready": "app" },
+                "emptying": { "idle": "agent", "ready": "app", "standIn": true },
                 "replicas": 3, "failurePolicy": "Fail", "timeoutSeconds": 7,
             }),
         ),

@@ -58,7 +58,8 @@ fn set(object: &mut Value, key: &str, value: Option<Value>) {
 }
 
 fn container() -> impl Strategy<Value = Value> {
-    let field = || option::of(anything());
+    let words = || vec("[a-z $()]{1,6}", 1..3).prop_map(Value::from);
+    let field = || option::of(prop_oneof![2 => anything(), 1 => words()]);
     (
         option::of("[ab]|istio-proxy"),
         option::of("[a-z]{1,6}(:[0-9])?"),
@@ -97,6 +98,8 @@ fn annotations() -> impl Strategy<Value = Option<Value>> {
         "workload|pod".prop_map(|v| (workload::LEVEL, v)),
         Just((workload::LABEL, "disabled".to_owned())),
         "[0-3]|x".prop_map(|v| (workload::REPLICAS, v)),
+        "true|false".prop_map(|v| (workload::STAND_IN, v)),
+        Just((workload::STAND_IN_COMMAND, r#"["serve","a b"]"#.to_owned())),
     ];
     prop_oneof![
         2 => Just(None),
@@ -248,15 +251,10 @@ pub(crate) fn choice() -> impl Strategy<Value = Choice> {
         option::weighted(0.2, select(&[Level::Workload, Level::Pod][..])),
         option::of(0..3_u32),
         option::weighted(0.3, select(&[Ready::Container, Ready::App][..])),
+        option::weighted(0.3, any::<bool>()),
     )
-        .prop_map(|(empty, containers, image, idle, level, replicas, ready)| Choice {
-            empty,
-            containers,
-            image,
-            idle,
-            level,
-            replicas,
-            ready,
+        .prop_map(|(empty, containers, image, idle, level, replicas, ready, stand_in)| {
+            Choice { empty, containers, image, idle, level, replicas, ready, stand_in }
         })
 }
 
@@ -294,6 +292,8 @@ pub(crate) fn requested_annotations() -> impl Strategy<Value = Vec<RequestedAnno
         Just((workload::IDLE, Some("shell".to_owned()))),
         Just((workload::IMAGE, Some("keep".to_owned()))),
         Just((workload::REPLICAS, Some("1".to_owned()))),
+        Just((workload::STAND_IN, Some("true".to_owned()))),
+        Just((workload::STAND_IN_COMMAND, Some(r#"["serve"]"#.to_owned()))),
     ];
     vec(wish, 0..3).prop_map(|mut requested_annotations| {
         requested_annotations.sort();

@@ -51,6 +51,7 @@ mod scope;
 mod serve;
 mod services;
 mod skew;
+mod stand_in;
 mod status;
 mod sync_without_agent;
 mod teams;

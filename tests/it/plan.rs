@@ -252,6 +252,7 @@ fn rules_explain_reads_the_rules_of_a_webhook() {
   level       workload                   default
   replicas    as they are                default
   ready       container                  default
+  standIn     false                      default
 
 statefulset/db in namespace {name}
   rule 1 matches
@@ -262,6 +263,7 @@ statefulset/db in namespace {name}
   level       workload                   default
   replicas    as they are                default
   ready       container                  default
+  standIn     false                      default
 
 deployment/shop in namespace {name}
   rule 1 is for other kinds
@@ -274,6 +276,7 @@ deployment/shop in namespace {name}
   level       workload                   default
   replicas    as they are                default
   ready       container                  default
+  standIn     false                      default
 "
     );
     assert_eq!(text, expected);

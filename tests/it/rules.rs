@@ -79,6 +79,7 @@ fn rules_explain_names_the_deciding_rule() {
   level       workload                   default
   replicas    as they are                default
   ready       container                  default
+  standIn     false                      default
 "
     );
     // There its Pods alone are seen, and what is written on it is not.

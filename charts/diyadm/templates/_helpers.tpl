@@ -26,6 +26,9 @@ admissionwebhook:latest
 {{- with .Values.emptying.ready }}
 - {{ printf "--ready=%s" . | quote }}
 {{- end }}
+{{- if .Values.emptying.standIn }}
+- "--stand-in=true"
+{{- end }}
 {{- with .Values.image.registry }}
 - {{ printf "--registry=%s" (trimSuffix "/" .) | quote }}
 {{- end }}

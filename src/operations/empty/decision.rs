@@ -17,13 +17,14 @@ use crate::{
         owner::{Owned, owned},
     },
     workload::{
-        CONTAINERS, Context, DecidedBy, Decision, ENABLED, IDLE, IMAGE, LABEL, Level, ParsedObject,
-        READY, REPLICAS, Refusal, RequestedAnnotation, Rules, SUSPEND, Stamp, Subject, Warning,
-        recreation,
+        CONTAINERS, Context, DecidedBy, Decision, ENABLED, IDLE, IMAGE, KEEP, LABEL, Level,
+        ParsedObject, READY, REPLICAS, Refusal, RequestedAnnotation, Rules, STAND_IN,
+        STAND_IN_COMMAND, SUSPEND, Stamp, Subject, Warning, recreation,
     },
 };
 
 /// Options for all workloads of one command.
+#[derive(Clone)]
 pub(crate) struct EmptyRequest<'a> {
     pub(crate) rules: &'a Rules,
     /// The flags, as annotations.
@@ -59,8 +60,9 @@ pub(crate) struct Refused {
 
 /// Flags that cannot be combined.
 pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
-    let EmptyingFlags { level, image, idle, containers, ready, .. } = ways;
-    let said = image.is_some()
+    let EmptyingFlags { level, image, idle, containers, ready, stand_in, .. } = ways;
+    let said = stand_in.is_some()
+        || image.is_some()
         || idle.is_some()
         || containers.is_some()
         || scale.replicas.is_some()
@@ -80,8 +82,13 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
 pub(crate) fn requested_annotations(
     ways: &EmptyingFlags,
     scale: ScaleFlags,
+    command: Option<&str>,
 ) -> Vec<RequestedAnnotation> {
-    let EmptyingFlags { image, idle, containers, ready, .. } = ways;
+    let EmptyingFlags { image, idle, containers, ready, stand_in, .. } = ways;
+    // So that a webhook's own defaults do not contradict the stand-in.
+    let stands_in = *stand_in == Some(true);
+    let image = image.clone().or_else(|| stands_in.then(|| KEEP.to_owned()));
+    let idle = idle.or_else(|| stands_in.then_some(flags::Idle::Agent));
     let ready = ready.map(|ready| match ready {
         flags::Ready::Container => "container".to_owned(),
         flags::Ready::App => "app".to_owned(),
@@ -92,11 +99,13 @@ pub(crate) fn requested_annotations(
         flags::Idle::Agent => "agent".to_owned(),
     });
     let said = [
-        (IMAGE, image.clone()),
+        (IMAGE, image),
         (IDLE, idle),
         (CONTAINERS, containers.clone()),
         (REPLICAS, scale.replicas.map(|replicas| replicas.to_string())),
         (READY, ready),
+        (STAND_IN, stand_in.map(|stand_in| stand_in.to_string())),
+        (STAND_IN_COMMAND, command.map(ToOwned::to_owned)),
         (SUSPEND, scale.suspend_cronjobs.then(|| "true".to_owned())),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
@@ -111,7 +120,7 @@ impl EmptyRequest<'_> {
         scaled: Option<&str>,
     ) -> Result<EmptyMethod, Refused> {
         let wrong = |what: String, hint: &str| Refused { what, hint: hint.to_owned(), soft: false };
-        let soft = self.selection == Selection::Together;
+        let soft = self.is_soft();
         let refused = |what: String, hint: &str| Refused { soft, ..wrong(what, hint) };
         let subject = found
             .object
@@ -229,8 +238,12 @@ impl EmptyRequest<'_> {
             hint: "Omit --image, --idle, --containers and --replicas, or use --level workload to \
                  change the template anyway."
                 .to_owned(),
-            soft: self.selection == Selection::Together,
+            soft: self.is_soft(),
         })
+    }
+
+    pub(super) fn is_soft(&self) -> bool {
+        self.selection == Selection::Together
     }
 
     /// The container that was chosen among several candidates, and how to choose another.
@@ -287,7 +300,7 @@ impl EmptyRequest<'_> {
             let what = "it does not exist: a command was interrupted while it recreated it";
             (what, format!("{command} creates it, emptied."))
         };
-        Err(Refused { what: what.to_owned(), hint, soft: self.selection == Selection::Together })
+        Err(Refused { what: what.to_owned(), hint, soft: self.is_soft() })
     }
 
     /// Fails where an annotation names the image that a Job would run once it is created again by the
@@ -358,7 +371,7 @@ impl EmptyRequest<'_> {
                     ),
                 ),
             };
-            return Err(Refused { what, hint, soft: self.selection == Selection::Together });
+            return Err(Refused { what, hint, soft: self.is_soft() });
         }
         Ok(requested_annotations)
     }

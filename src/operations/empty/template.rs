@@ -170,7 +170,10 @@ pub(super) async fn recreate(
 
 /// `container app idles in empty-container:latest by its entrypoint`
 fn containers(summary: &EmptiedSummary) -> String {
-    let each = summary.containers.iter().map(|EmptyContainer { name, image, idle }| {
+    let each = summary.containers.iter().map(|EmptyContainer { name, image, idle, stand_in }| {
+        if *stand_in {
+            return format!("container {name} runs its own command in {image} until `diyadm run`");
+        }
         let how = match idle {
             Idle::Entrypoint => "its entrypoint",
             Idle::Shell => "a shell",

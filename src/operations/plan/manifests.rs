@@ -11,8 +11,8 @@ use crate::{
     operations::{files, flags::ScaleFlags},
     plan::{Decided, Does, WorkloadPlan, plan},
     workload::{
-        Context, Decision, LABEL, Level, RequestedAnnotation, Rules, SUSPEND, Settled, Subject,
-        Warning,
+        Context, Decision, LABEL, Level, RequestedAnnotation, Rules, STAND_IN_COMMAND, SUSPEND,
+        Settled, Subject, Warning,
     },
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn plans(
     filename: &[PathBuf],
     namespace: Option<&str>,
-    scale: ScaleFlags,
+    (scale, command): (ScaleFlags, Option<&str>),
     rules: &Rules,
 ) -> Result<Vec<WorkloadPlan>> {
     let mut plans = Vec::new();
@@ -33,9 +33,10 @@ pub(crate) fn plans(
         let own = object["metadata"]["namespace"].as_str();
         let namespace = own.or(namespace).unwrap_or_default();
         let suspends = scale.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
-        let suspend =
-            RequestedAnnotation { key: SUSPEND, value: Some("true".to_owned()), forget: false };
-        let requested_annotations: Vec<_> = suspends.then_some(suspend).into_iter().collect();
+        let wishes = [(SUSPEND, suspends.then_some("true")), (STAND_IN_COMMAND, command)];
+        let wishes = wishes.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned())));
+        let wish = |(key, value)| RequestedAnnotation { key, value: Some(value), forget: false };
+        let requested_annotations: Vec<_> = wishes.map(wish).collect();
         let context = Context {
             namespace,
             requested_annotations: &requested_annotations,

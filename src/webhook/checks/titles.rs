@@ -1,7 +1,7 @@
 //! Titles of the types of findings, for reports.
 
 /// Ids and their titles. The documentation has an anchor for each.
-pub const TITLES: [(&str, &str); 45] = [
+pub const TITLES: [(&str, &str); 46] = [
     ("version", "version of the API server"),
     ("registration", "admissionregistration.k8s.io/v1"),
     ("admission-plugin", "admission plugins"),
@@ -38,6 +38,7 @@ pub const TITLES: [(&str, &str); 45] = [
     ("budget", "PodDisruptionBudget"),
     ("keeper", "GitOps owner of the workload"),
     ("idle", "whether the image can idle"),
+    ("stand-in", "what a stand-in keeps of its container"),
     ("user", "user of the container"),
     ("windows", "operating system"),
     ("injected", "injected containers"),

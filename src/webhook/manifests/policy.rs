@@ -15,6 +15,7 @@ use crate::workload::{Choice, Level, Ready, Rules, WEBHOOK_NAMESPACE};
 mod cel;
 mod decide;
 mod mutate;
+mod stand_in;
 
 const POLICY: &str = include_str!("../../../templates/policy.yaml");
 

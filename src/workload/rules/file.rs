@@ -118,7 +118,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
 }
 
 /// The members of a rule. The table in the docs is generated from it.
-pub const MEMBERS: [Member; 8] = [
+pub const MEMBERS: [Member; 9] = [
     member("match", "see below", "which workloads the rule matches (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
     member("containers", "`a,b`, or `*` for all", "which containers"),
@@ -127,6 +127,11 @@ pub const MEMBERS: [Member; 8] = [
     member("level", "`workload`, `pod`", "whether the workload's own spec changes, or its Pods"),
     member("replicas", "a number", "how many replicas an empty workload has"),
     member("ready", "`container`, `app`", "when the Pods of an empty workload are Ready"),
+    member(
+        "standIn",
+        "`true`, `false`",
+        "whether the workload's own command runs while no other application does",
+    ),
 ];
 
 /// The members of `match`. The table in the docs is generated from it.

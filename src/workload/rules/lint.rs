@@ -20,7 +20,14 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
                  application itself"
             ));
         }
-        let Choice { empty, containers, image, idle, level, replicas, ready } = choice;
+        let keeps = choice.image.as_ref().is_none_or(|image| *image == Image::Keep);
+        let by_agent = choice.idle.is_none_or(|idle| idle == Idle::Agent);
+        if choice.stand_in == Some(true) && !(keeps && by_agent) {
+            found.push(format!(
+                "rule {number} empties nothing: a stand-in needs image keep and idle agent"
+            ));
+        }
+        let Choice { empty, containers, image, idle, level, replicas, ready, stand_in } = choice;
         let how = [
             containers.is_some(),
             image.is_some(),
@@ -28,6 +35,7 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
             level.is_some(),
             replicas.is_some(),
             ready.is_some(),
+            stand_in.is_some(),
         ];
         if *empty == Some(false) && how.contains(&true) {
             found.push(format!("rule {number} sets how to empty, but empty is false"));
@@ -50,6 +58,8 @@ mod tests {
             ("rules:\n- {match: {kinds: [ds]}, empty: false}\n- {image: keep}\n", vec![]),
             ("rules:\n- {image: keep}\n- {idle: agent}\n", vec!["rule 2 is never reached"]),
             ("rules:\n- {image: keep, idle: entrypoint}\n", vec!["rule 1 empties nothing"]),
+            ("rules:\n- {standIn: true, idle: shell}\n", vec!["rule 1 empties nothing"]),
+            ("rules:\n- {standIn: true, idle: agent}\n", vec![]),
             ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 sets how to empty"]),
             ("rules:\n- {}\n- {}\n", vec!["rule 1 sets nothing", "rule 2 is never reached"]),
         ] {

@@ -18,13 +18,15 @@ pub(super) fn pod(containers: &Value) -> Value {
 }
 
 /// Every way to empty a Pod, as annotations.
-const WAYS: [&[(&str, &str)]; 6] = [
+const WAYS: [&[(&str, &str)]; 8] = [
     &[],
     &[("idle", "shell")],
     &[("idle", "agent")],
     &[("image", "keep")],
     &[("image", "keep"), ("idle", "agent"), ("containers", "*")],
     &[("image", "tools:1"), ("idle", "entrypoint"), ("containers", "*")],
+    &[("stand-in", "true"), ("stand-in-command", r#"["serve", "a\"\\ \n"]"#)],
+    &[("stand-in", "false"), ("stand-in-command", "none")],
 ];
 
 /// Every pod template of the corpus as a Pod, in each way.
@@ -94,15 +96,26 @@ pub(super) fn of_images() -> (Vec<Value>, usize) {
 }
 
 fn container(name: &'static str) -> impl Strategy<Value = Value> {
-    let exec = json!({ "exec": { "command": ["x"] } });
+    let exec = json!({ "exec": { "command": ["x", "a \"é\\\n"] } });
+    let header = json!({ "name": "X-A", "value": "\"1\"" });
+    let http = json!({
+        "httpGet": { "path": "/up?a=\"b\"", "port": "web", "httpHeaders": [header] },
+        "initialDelaySeconds": 7, "terminationGracePeriodSeconds": 5,
+    });
+    let grpc = json!({ "grpc": { "port": 9000, "service": "s" }, "timeoutSeconds": 4 });
+    let tcp = json!({ "tcpSocket": { "port": 81, "host": "h" }, "periodSeconds": 2 });
     let fields = [
         ("imagePullPolicy", json!("Always")),
         ("command", json!(["run"])),
         ("command", json!(["/.diyadm/diyadm-agent"])),
         ("args", json!(["a", "b"])),
         ("livenessProbe", exec.clone()),
+        ("livenessProbe", http),
+        ("livenessProbe", grpc),
         ("readinessProbe", exec.clone()),
         ("startupProbe", exec.clone()),
+        ("startupProbe", tcp),
+        ("ports", json!([{ "name": "web", "containerPort": 8080 }])),
         ("lifecycle", json!({ "preStop": exec })),
         ("securityContext", json!({ "runAsUser": 1000, "capabilities": { "drop": ["ALL"] } })),
         ("resources", json!({ "requests": { "cpu": "10m" }, "limits": { "memory": "64Mi" } })),
@@ -113,7 +126,7 @@ fn container(name: &'static str) -> impl Strategy<Value = Value> {
     let helpers = ["x/cloud-sql-proxy:2.1@sha256:00", "envoy"];
     let images = ["app:1", "app:1", "app:1", "empty-container:latest", "tools:1"];
     let image = select([&images[..], &helpers].concat());
-    (image, subsequence(fields.to_vec(), 0..8)).prop_map(move |(image, fields)| {
+    (image, subsequence(fields.to_vec(), 0..10)).prop_map(move |(image, fields)| {
         let mut container = json!({ "name": name, "image": image });
         fields.into_iter().for_each(|(key, value)| container[key] = value);
         container
@@ -141,6 +154,14 @@ fn annotations() -> impl Strategy<Value = Value> {
             ("diyadm.io/level", "both"),
             ("diyadm.io/replicas", "2"),
             ("diyadm.io/replicas", "two"),
+            ("diyadm.io/stand-in", "true"),
+            ("diyadm.io/stand-in", "true"),
+            ("diyadm.io/stand-in", "false"),
+            ("diyadm.io/stand-in", "yes"),
+            ("diyadm.io/stand-in-command", r#"["serve"]"#),
+            ("diyadm.io/stand-in-command", r#" [ "a,b" , "\"c\\" ,"\/d\te", ""] "#),
+            ("diyadm.io/stand-in-command", r#"["",""]"#),
+            ("diyadm.io/stand-in-command", "serve"),
             ("diyadm.io/suspend", "true"),
             ("diyadm.io/suspend", "maybe"),
             ("kubectl.kubernetes.io/default-container", "b"),

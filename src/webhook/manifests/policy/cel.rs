@@ -9,6 +9,11 @@ pub(super) fn text(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+/// The value of the Pod's annotation, an optional.
+pub(super) fn note(key: &str) -> String {
+    format!("variables.notes[?{}]", text(key))
+}
+
 /// A list of strings.
 pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let texts: Vec<_> = texts.into_iter().map(text).collect();

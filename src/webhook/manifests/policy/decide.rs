@@ -4,13 +4,14 @@
 use super::{
     cel,
     mutate::{Form, cases},
+    stand_in,
 };
 use crate::explain;
 use crate::kinds::{self, Kind};
 use crate::workload::{
     AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, ENABLED, HELPERS, IDLE, IMAGE, INJECTED, Image,
     LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS, PROGRAM,
-    REPLICAS, Rule, Rules, SUSPEND,
+    REPLICAS, Rule, Rules, STAND_IN, SUSPEND,
 };
 
 /// The policy's variables, in order. The last one is `chosen`: the indexes of the containers to
@@ -40,19 +41,28 @@ pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
         all.push(("rule", rule(&rules.list)));
     }
     all.extend([
+        ("standIn", {
+            let said = |c: &Choice| c.stand_in.map(|stand_in| cel::text(&stand_in.to_string()));
+            noted(STAND_IN, &part(&cel::text("false"), &said))
+        }),
+        ("given", stand_in::given()),
         ("empty", part("true", &|c| c.empty.map(|empty| empty.to_string()))),
         ("wanted", {
             let said =
                 part("[]", &|c| c.containers.as_ref().map(|names| cel::list([names.as_str()])));
-            format!("{}.optMap(names, [string(names)]).orValue({said})", note(CONTAINERS))
+            format!("{}.optMap(names, [string(names)]).orValue({said})", cel::note(CONTAINERS))
         }),
-        (
-            "image",
-            noted(IMAGE, &part(&cel::text(&rules.empty_image), &|c| c.image.as_ref().map(image))),
-        ),
+        ("image", {
+            let none = cel::text(&rules.empty_image);
+            let none = format!("({} ? \"keep\" : {none})", stand_in::WANTED);
+            noted(IMAGE, &part(&none, &|c| c.image.as_ref().map(image)))
+        }),
         ("idle", {
-            let default = "(variables.image == \"keep\" ? \"shell\" : \"entrypoint\")";
-            noted(IDLE, &part(default, &|c| c.idle.map(|idle| cel::text(explain::idle(idle)))))
+            let default = format!(
+                "({} ? \"agent\" : variables.image == \"keep\" ? \"shell\" : \"entrypoint\")",
+                stand_in::WANTED
+            );
+            noted(IDLE, &part(&default, &|c| c.idle.map(|idle| cel::text(explain::idle(idle)))))
         }),
         ("level", noted(LEVEL, &part("", &|c| c.level.map(|l| cel::text(explain::level(l)))))),
         ("containers", "object.spec.containers".to_owned()),
@@ -78,14 +88,9 @@ pub(super) fn variables(rules: &Rules) -> Vec<(&'static str, String)> {
     all
 }
 
-/// An annotation's value, an optional.
-fn note(key: &str) -> String {
-    format!("variables.notes[?{}]", cel::text(key))
-}
-
 /// An annotation's value, else `otherwise`.
 fn noted(key: &str, otherwise: &str) -> String {
-    format!("string({}.orValue({otherwise}))", note(key))
+    format!("string({}.orValue({otherwise}))", cel::note(key))
 }
 
 /// The value of the matching rule, else of the flag, else `none`.
@@ -240,14 +245,15 @@ fn stays(rules: &Rules) -> String {
         "(variables.level == \"workload\" && size(variables.owners) > 0)".to_owned(),
         // A policy saves no original, and a Pod without an owner has none elsewhere.
         format!("(size(variables.owners) == 0 && !({asks}))"),
-        format!("!({}.orValue(\"false\") in {})", note(SUSPEND), words(&["true", "false"])),
-        format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", note(REPLICAS)),
+        format!("!({}.orValue(\"false\") in {})", cel::note(SUSPEND), words(&["true", "false"])),
+        format!("!{}.orValue(\"0\").matches(\"^[+]?[0-9]{{1,9}}$\")", cel::note(REPLICAS)),
         format!(
             "(variables.idle == \"agent\" && ({} || {} || variables.containers.exists(c, {})))",
             has_agent("object.spec[?\"initContainers\"]"),
             has_agent("object.spec[?\"volumes\"]"),
             has_agent("c[?\"volumeMounts\"]")
         ),
+        stand_in::stays(),
         looks_emptied(),
     ];
     all.join(" || ")
@@ -260,7 +266,10 @@ fn looks_emptied() -> String {
         cases(field)
             .into_iter()
             .map(|(when, form)| match form {
-                Form::Leave => format!("({when})"),
+                Form::Leave | Form::StandInArgs | Form::Alive => format!("({when})"),
+                Form::StandIn => {
+                    format!("({when} && {at}.optMap(v, {}).orValue(false))", stand_in::is("v"))
+                }
                 Form::Absent => format!("({when} && !{at}.hasValue())"),
                 Form::Value(value) => {
                     format!("({when} && {at}.optMap(v, v == {value}).orValue(false))")

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::cel;
+use super::{cel, stand_in};
 use crate::{
     explain,
     workload::{
         AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, EmptiedValue, EmptyingSettings, GRACE,
-        Idle, Image, Level, Ready, agent_init_container, agent_mount, agent_volume, target,
+        Idle, Image, Level, Ready, StandIn, agent_init_container, agent_mount, agent_volume,
+        target,
     },
 };
 
@@ -20,27 +21,37 @@ pub(super) enum Form {
     Absent,
     /// Set to this CEL value.
     Value(String),
+    /// The agent's command before the container's own.
+    StandIn,
+    /// It goes, unless the container has its own command.
+    StandInArgs,
+    /// The agent's probe, if there is one.
+    Alive,
 }
 
 /// Placeholder for the Pod's new image.
 const ANY: &str = "\u{0}";
 
-/// All ways to empty a container.
+/// All ways to empty a container; the last one has a stand-in.
 fn ways() -> impl Iterator<Item = EmptyingSettings> {
+    let way = |image, idle, stand_in| EmptyingSettings {
+        empty: true,
+        containers: None,
+        image,
+        idle,
+        level: Level::Pod,
+        replicas: None,
+        ready: Ready::Container,
+        stand_in,
+        suspend: false,
+        pull_secrets: Vec::new(),
+    };
     let images = [Image::Keep, Image::Name(ANY.to_owned())];
-    images.into_iter().flat_map(|image| {
-        [Idle::Entrypoint, Idle::Shell, Idle::Agent].into_iter().map(move |idle| EmptyingSettings {
-            empty: true,
-            containers: None,
-            image: image.clone(),
-            idle,
-            level: Level::Pod,
-            replicas: None,
-            ready: Ready::Container,
-            suspend: false,
-            pull_secrets: Vec::new(),
-        })
-    })
+    let plain = images.into_iter().flat_map(move |image| {
+        let idles = [Idle::Entrypoint, Idle::Shell, Idle::Agent];
+        idles.map(|idle| way(image.clone(), idle, None))
+    });
+    plain.chain([way(Image::Keep, Idle::Agent, Some(StandIn::default()))])
 }
 
 /// The changes of a field with their conditions, exactly one of which is true.
@@ -50,6 +61,9 @@ pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
         EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
             Form::Leave
         }
+        EmptiedValue::AliveProbe => Form::Alive,
+        EmptiedValue::StandIn(_) => Form::StandIn,
+        EmptiedValue::StandInArgs => Form::StandInArgs,
         EmptiedValue::Set(None) => Form::Absent,
         EmptiedValue::Set(Some(value)) if value == cel::text(ANY) => {
             Form::Value("variables.image".to_owned())
@@ -72,6 +86,23 @@ pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
 
 /// The condition for emptying a Pod in one of these ways.
 fn when(these: &[EmptyingSettings]) -> String {
+    let (with, without): (Vec<_>, Vec<_>) =
+        these.iter().cloned().partition(|way| way.stand_in.is_some());
+    // With a stand-in the image is kept and the agent is used, so that its condition is true too.
+    let is_alike = |way: &EmptyingSettings| (&way.image, way.idle) == (&Image::Keep, Idle::Agent);
+    let is_met = without.iter().any(is_alike);
+    match (with.is_empty(), without.is_empty()) {
+        (false, true) => stand_in::WANTED.to_owned(),
+        (false, false) if !is_met => format!("({} || {})", stand_in::WANTED, plain(&without)),
+        (true, _) if without.len() == ways().count() - 1 => format!("!({})", stand_in::WANTED),
+        (true, _) if is_met => format!("(!({}) && {})", stand_in::WANTED, plain(&without)),
+        _ => plain(&without),
+    }
+}
+
+/// The same without a stand-in.
+fn plain(these: &[EmptyingSettings]) -> String {
+    let ways = || ways().filter(|way| way.stand_in.is_none());
     let all = |holds: &dyn Fn(&EmptyingSettings) -> bool| {
         ways().filter(|way| holds(way)).eq(these.iter().cloned())
     };
@@ -114,6 +145,16 @@ pub(super) fn expression(agent_image: &str) -> String {
                 Form::Value(value) => format!(
                     "variables.chosen.map(i, JSONPatch{{op: \"add\", path: {path}, value: {value}}})"
                 ),
+                Form::StandIn => format!(
+                    "variables.chosen.map(i, JSONPatch{{op: \"add\", path: {path}, value: {}}})",
+                    stand_in::command()
+                ),
+                Form::StandInArgs => format!(
+                    "variables.chosen.filter(i, \"{field}\" in variables.containers[i] && !{})\
+                     .map(i, JSONPatch{{op: \"remove\", path: {path}}})",
+                    stand_in::has_own()
+                ),
+                Form::Alive => stand_in::probe(field, &path),
             };
             parts.push(only(&when, &each));
         }
@@ -132,7 +173,7 @@ pub(super) fn expression(agent_image: &str) -> String {
         };
         let path = format!("\"/spec/{GRACE}\"");
         let one = match form {
-            Form::Leave => continue,
+            Form::Leave | Form::StandIn | Form::StandInArgs | Form::Alive => continue,
             Form::Absent => format!(
                 "(\"{GRACE}\" in object.spec ? [JSONPatch{{op: \"remove\", path: {path}}}] : [])"
             ),
