@@ -110,6 +110,8 @@ fn workloads() -> Vec<Rule> {
 fn developer(names: &Names<'_>) -> Rights {
     let any = Rule::any;
     let mut namespaced = workloads();
+    // A copy beside a workload is a Deployment (`empty --copy`).
+    namespaced.push(any("apps", &["deployments"], &["create", "delete"]));
     namespaced.push(any("", &["pods/exec", "pods/portforward"], &["get", "create"]));
     namespaced.push(any("", &["pods/log"], &["get"]));
     let cluster = vec![

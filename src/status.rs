@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, JOB, POD, Revisions},
     rollout,
-    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, pods, recreation},
+    workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, copy, pods, recreation},
 };
 
 mod others;
@@ -36,6 +36,9 @@ pub struct Row {
     pub name: String,
     /// How it is emptied, or that it is not.
     pub state: State,
+    /// `deployment/shop`, where it is a copy of that (`empty --copy`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
     /// `workload` or `pod`; an empty string if the workload is not empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub level: String,
@@ -142,6 +145,10 @@ pub fn rows(
         if subject.is_emptied() {
             return Some(of_emptied(object, &subject));
         }
+        if copy::is_copy(object) {
+            let note = "it is a copy and not empty any more: `diyadm restore` deletes it";
+            return Some(Row { note: note.to_owned(), ..bare(object, State::Drifted) });
+        }
         if subject.is_controlled() {
             return None;
         }
@@ -184,7 +191,29 @@ pub fn rows(
         };
         Some(Row { note: how.to_owned(), ..bare(object, State::Missed) })
     };
-    objects.iter().filter_map(row).collect()
+    let mut rows: Vec<_> = objects.iter().filter_map(row).collect();
+    note_originals(&mut rows, objects);
+    rows
+}
+
+/// Notes which copies have an original that is not empty, and so has no row.
+fn note_originals(rows: &mut [Row], objects: &[Value]) {
+    let key = |namespace: &str, kind: &str, name: &str| {
+        (namespace.to_owned(), format!("{}/{name}", kind.to_lowercase()))
+    };
+    let empty: Vec<_> = rows.iter().map(|row| key(&row.namespace, &row.kind, &row.name)).collect();
+    for row in rows.iter_mut().filter(|row| row.state == State::Empty) {
+        let Some(original) = row.copy_of.as_deref() else { continue };
+        let is_live = objects.iter().any(|object| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let meta = &object["metadata"];
+            let at = key(&text(&meta["namespace"]), &text(&object["kind"]), &text(&meta["name"]));
+            at.0 == row.namespace && at.1 == original && !empty.contains(&at)
+        });
+        if is_live {
+            row.note.push_str(", which is not empty");
+        }
+    }
 }
 
 /// `kubectl rollout undo` restores only the template, without the revision's annotations.
@@ -241,6 +270,7 @@ fn bare(object: &Value, state: State) -> Row {
         kind: text(&object["kind"]),
         name: text(&object["metadata"]["name"]),
         state,
+        copy_of: copy::original(object),
         level: String::new(),
         since: String::new(),
         by: String::new(),
@@ -265,6 +295,9 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
         None => return row,
     };
     row.level = "workload".to_owned();
+    if let Some(original) = &row.copy_of {
+        row.note = format!("a copy of {original}");
+    }
     (row.since, row.by) = (summary.stamp.at, summary.stamp.by);
     row.containers = summary.containers.into_iter().map(Container::from).collect();
     row.newer = summary.newer.is_some() || summary.overtaken;

@@ -17,6 +17,7 @@ mod assigned;
 pub mod autoscaler;
 mod change;
 mod choose;
+pub mod copy;
 mod emptied_fields;
 mod empty_container;
 mod emptying;
@@ -52,9 +53,10 @@ mod windows;
 pub use agent::{AGENT, AGENT_LIKE, agent_init_container, agent_mount, agent_volume};
 pub use annotation_edits::RequestedAnnotation;
 pub use annotations::{
-    ANNOTATIONS, Annotation, BY_POLICY, CONTAINERS, DEBUG_PORT, DISABLED, EMPTIED_BY, ENABLED,
-    FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY, REPLICAS,
-    REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, STAND_IN, STAND_IN_COMMAND, SUSPEND, WEBHOOK_NAMESPACE,
+    ANNOTATIONS, Annotation, BY_POLICY, CONTAINERS, COPY, COPY_OF, DEBUG_PORT, DISABLED,
+    EMPTIED_BY, ENABLED, FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY,
+    REPLICAS, REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
+    WEBHOOK_NAMESPACE,
 };
 pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};

@@ -206,6 +206,12 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
             format!("The namespace is being deleted (403): {message}."),
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
+        403 if message.contains("exceeded quota") || message.contains("failed quota") => {
+            Failure::no(
+                format!("A quota does not allow it (403): {message}."),
+                "Free some of it, or raise it: `kubectl describe resourcequotas`.",
+            )
+        }
         403 => match Denied::parse(status) {
             Some(denied) => {
                 Failure::unreachable(denied.what(), denied.hint()).explained_by(Topic::Forbidden)

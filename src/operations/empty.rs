@@ -21,9 +21,10 @@ use crate::{
     },
     operations::flags::EmptyArgs,
     rollout::{self, Form},
-    workload::{Rules, Stamp},
+    workload::{Rules, Stamp, copy::is_copy},
 };
 
+pub(crate) mod copy;
 pub(crate) mod decision;
 pub(crate) mod opt_out;
 mod pods;
@@ -68,7 +69,7 @@ pub(crate) async fn empty(
         let meant = meant.map(|found| (found.kind, found.namespace.as_str()));
         confirm::confirm(operation.terminal, "empty", meant).await?;
     }
-    if !plan.requested_annotations.is_empty() {
+    if !plan.requested_annotations.is_empty() && args.copy.copy.is_none() {
         let keys: Vec<_> = plan.requested_annotations.iter().map(|wish| wish.key).collect();
         operation.terminal.say(&format!(
             "Each workload also gets the flags as annotations ({}); restoring removes them.",
@@ -77,7 +78,10 @@ pub(crate) async fn empty(
     }
     let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
     let observed = Observed { conflicting, webhooks };
-    let work = async |found| one(operation, args, &plan, &observed, found).await;
+    let work = async |found| match &args.copy.copy {
+        Some(name) => copy::create(operation, &args.copy, name, &plan, found).await,
+        None => one(operation, args, &plan, &observed, found).await,
+    };
     let mut done = operation.each("emptied", targeted.found, work).await;
     if args.work.pods.wait && operation.is_real() {
         wait(operation, args, &mut done).await?;
@@ -222,7 +226,8 @@ async fn wait(
     for (at, error) in stuck {
         let found = &done[at].found;
         // Workloads that were empty before are not rolled back.
-        done[at].outcome = if args.rollback && matches!(done[at].outcome, WorkloadOutcome::Changed)
+        let is_new = matches!(done[at].outcome, WorkloadOutcome::Changed);
+        done[at].outcome = if is_new && (args.rollback || copy::is_refused(operation, found).await)
         {
             WorkloadOutcome::Failed(roll_back(operation, args, found, &error).await)
         } else {
@@ -241,7 +246,8 @@ fn failure(error: &Error) -> Failure {
 /// Adds to `error` how to restore a workload whose Pods do not start.
 fn offer_restore(operation: &Operation<'_>, found: &LiveObject, error: &Error) -> Error {
     let mut failure = failure(error);
-    let offer = format!("Restore it with `diyadm restore {}`.", found.typed(operation.cluster));
+    let verb = if is_copy(&found.object) { "Delete" } else { "Restore" };
+    let offer = format!("{verb} it with `diyadm restore {}`.", found.typed(operation.cluster));
     failure.hint = format!("{} {offer}", failure.hint).trim_start().to_owned();
     failure.into()
 }
@@ -255,7 +261,9 @@ async fn roll_back(
 ) -> Error {
     let mut failure = failure(error);
     match restore::roll_back(operation, found.clone(), args.recreate).await {
+        Ok(true) if is_copy(&found.object) => failure.what.push_str(" It was deleted."),
         Ok(true) => failure.what.push_str(" It was restored."),
+        Ok(false) if is_copy(&found.object) => failure.what.push_str(" It did not exist any more."),
         Ok(false) => failure.what.push_str(" It was not empty any more."),
         // The result follows as a separate sentence.
         Err(error) => {

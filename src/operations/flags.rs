@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub mod check;
+mod copy;
 mod images;
 pub mod init;
 pub mod install;
@@ -19,6 +20,7 @@ mod stand_in;
 pub mod status;
 pub mod verify;
 
+pub use copy::CopyFlags;
 pub use images::{EmptyImageFlags, PullSecretFlags, RegistryFlag};
 pub use stand_in::StandInFlags;
 
@@ -48,6 +50,9 @@ pub struct EmptyArgs {
     /// What a stand-in runs
     #[command(flatten)]
     pub stand_in: StandInFlags,
+    /// A copy instead
+    #[command(flatten)]
+    pub copy: CopyFlags,
     /// Their scale while empty
     #[command(flatten)]
     pub scale: ScaleFlags,

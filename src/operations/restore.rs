@@ -28,9 +28,10 @@ use crate::{
     operations::flags::RestoreArgs,
     rollout::{self, Form},
     status,
-    workload::{self, ORIGINAL, Refusal, Subject, autoscaler},
+    workload::{self, ORIGINAL, Refusal, Subject, autoscaler, copy},
 };
 
+mod copies;
 mod from_manifest;
 mod leftovers;
 mod options;
@@ -50,6 +51,12 @@ pub(crate) async fn restore(
     targeted.unseen.iter().for_each(|what| operation.terminal.warn(what));
     if confirm::is_wanted(operation, &targeted) {
         let meant = what_is_empty(operation, &targeted.found).await;
+        let copies = meant.iter().filter(|found| copy::is_copy(&found.object));
+        let copies: Vec<_> = copies.map(|found| operation.shown(found)).collect();
+        if !copies.is_empty() {
+            let what = format!("These are copies, which would be deleted: {}", copies.join(", "));
+            operation.terminal.say(&what);
+        }
         let meant = meant.iter().map(|found| (found.kind, found.namespace.as_str()));
         confirm::confirm(operation.terminal, "restore", meant).await?;
     }
@@ -94,8 +101,12 @@ pub(crate) async fn restore_all(
     all: Vec<LiveObject>,
     selection: Selection,
 ) -> Vec<OperationResult> {
-    let conflicting = operation.conflicting_objects(&all).await;
     let pods = Pods::list(operation, &all).await;
+    let (copies, all): (Vec<_>, _) =
+        all.into_iter().partition(|found| copy::is_copy(&found.object));
+    let delete = async |found| copies::delete(operation, &pods, found).await;
+    let deleted = operation.each("deleted", copies, delete).await;
+    let conflicting = operation.conflicting_objects(&all).await;
     let work = async |found: LiveObject| {
         let done = restore_one(operation, webhooks, options, &pods, found, selection).await;
         if matches!(done.outcome, WorkloadOutcome::Failed(_)) {
@@ -126,6 +137,7 @@ pub(crate) async fn restore_all(
             }
         }
     }
+    done.extend(deleted);
     if done.iter().all(is_passed) {
         operation.terminal.say("Nothing to restore: none of these workloads is empty.");
     }
@@ -187,6 +199,9 @@ pub(crate) async fn roll_back(
 ) -> Result<bool> {
     let webhooks = Webhooks::new(WriteMode::Persist);
     let object = operation.cluster.get(found.kind, &found.namespace, &found.name).await?;
+    if copy::is_copy(&found.object) {
+        return copies::roll_back(operation, found, object.is_some()).await;
+    }
     let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
     let object = object.unwrap_or_default();
     // This command wrote it.

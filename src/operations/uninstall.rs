@@ -252,7 +252,10 @@ async fn tell_empty(
     let objects: Vec<_> = objects.collect();
     let mut rows = status::rows(&objects, &pods, |_| None);
     // After a dry run they still exist.
-    rows.retain(|row| !outcomes.has(&row.kind, &row.namespace, &row.name, "restored"));
+    rows.retain(|row| {
+        let has = |outcome| outcomes.has(&row.kind, &row.namespace, &row.name, outcome);
+        !has("restored") && !has("deleted")
+    });
     rows.retain(|row| row.state != State::Held);
     // They are restored; only their old Pods are still terminating.
     let (returning, rows): (Vec<_>, Vec<_>) =

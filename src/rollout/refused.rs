@@ -3,11 +3,20 @@
 use serde_json::Value;
 
 use super::{Observations, RolloutProblem, cause::cause, pods::time};
-use crate::kinds::{self, Controller, REPLICA_SET};
+use crate::{
+    kinds::{self, Controller, REPLICA_SET},
+    workload::copy,
+};
 
 /// Messages of controllers about failed Pod creation: a condition of a Deployment, events of other
 /// kinds.
 pub fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProblem> {
+    let explain = |message: &str| {
+        let problem = explain(message);
+        // A copy has no old Pod whose end makes room.
+        let lasting = problem.lasting || (copy::is_copy(workload) && is_over_quota(message));
+        RolloutProblem { lasting, ..problem }
+    };
     let conditions = workload["status"]["conditions"].as_array();
     let condition = conditions.and_then(|all| {
         all.iter().find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")
@@ -34,12 +43,16 @@ pub fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProbl
     Some(explain(last["message"].as_str().unwrap_or_default()))
 }
 
+fn is_over_quota(message: &str) -> bool {
+    message.contains("exceeded quota") || message.contains("failed quota")
+}
+
 /// `message` is that of the API server, with a prefix of the controller.
 fn explain(message: &str) -> RolloutProblem {
     let inner = message.split_once(" is forbidden: ").map_or(message, |(_, inner)| inner);
     let said = cause(inner, &[]);
     let has = |words: &str| inner.contains(words);
-    if has("exceeded quota") || has("failed quota") {
+    if is_over_quota(inner) {
         return RolloutProblem::passing(
             format!("a quota does not allow the Pod: {said}"),
             "Free some of it, or raise it: `kubectl describe resourcequotas`. A rollout needs \

@@ -38,11 +38,11 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
         };
         let containers = row.containers.iter().map(|c| format!("{}={}", c.name, c.image));
         let narrow = [
-            &workload,
+            workload.as_str(),
             row.state.as_str(),
             &age(&row.since, now),
             &row.ready,
-            &row.level,
+            if row.copy_of.is_some() { "copy" } else { row.level.as_str() },
             &idles.join(","),
             &newer,
         ];

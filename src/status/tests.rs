@@ -34,6 +34,34 @@ fn emptied_by(object: &Value, rules: &Rules) -> Value {
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 #[test]
+fn status_names_the_original_of_a_copy() {
+    let original = deployment("shop");
+    let selected = std::collections::BTreeSet::new();
+    let claims = copy::Claims::Shared;
+    let spec = copy::CopySpec { name: "me", selected: Some(&selected), claims };
+    let bare = copy::build(&original, &spec).unwrap();
+    let made = emptied(&bare);
+    let row_of = |objects: &[Value], name: &str| {
+        let rows = rows(objects, &[], |_| None);
+        rows.into_iter().find(|row| row.name == name).unwrap()
+    };
+    let row = row_of(&[original.clone(), made.clone()], "shop-me");
+    assert_eq!((row.state, row.copy_of.as_deref()), (State::Empty, Some("deployment/shop")));
+    assert_eq!(row.note, "a copy of deployment/shop, which is not empty");
+    assert_eq!(serde_json::to_value(&row).unwrap()["copyOf"], "deployment/shop");
+    let columns = Columns { titles: false, ..Columns::default() };
+    let text = table(&[row], columns, 0);
+    assert!(text.contains(" copy "), "{text}");
+
+    let both = [emptied(&original), made];
+    assert_eq!(row_of(&both, "shop-me").note, "a copy of deployment/shop");
+    assert_eq!(row_of(&both, "shop").copy_of, None);
+    let row = row_of(&[bare], "shop-me");
+    assert_eq!(row.state, State::Drifted);
+    assert!(row.note.contains("not empty any more"), "{}", row.note);
+}
+
+#[test]
 fn status_derives_every_state_from_objects() {
     let empty = emptied(&deployment("empty"));
     let mut drifted = emptied(&deployment("drifted"));

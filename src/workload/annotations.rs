@@ -50,6 +50,11 @@ pub const WEBHOOK_NAMESPACE: &str = "diyadm.io/webhook-namespace";
 /// The name for which an object with this annotation is a placeholder.
 pub const HOLDS: &str = "diyadm.io/holds";
 
+/// The label of a copy and of its Pods: the name that `empty --copy` gave it.
+pub const COPY: &str = "diyadm.io/copy";
+/// The name of a copy's original as a label, and with its kind as an annotation.
+pub const COPY_OF: &str = "diyadm.io/copy-of";
+
 /// An annotation in the docs.
 pub struct Annotation {
     /// Its key.
@@ -72,7 +77,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that diyadm uses. The table in the docs is generated from it.
-pub const ANNOTATIONS: [Annotation; 16] = [
+pub const ANNOTATIONS: [Annotation; 18] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -175,6 +180,18 @@ pub const ANNOTATIONS: [Annotation; 16] = [
         "Pod or Job `NAME-diyadm`",
         "NAME; written by `--recreate`",
         "its environment contains the object to create under NAME once the old one is deleted",
+    ),
+    annotation(
+        COPY,
+        "label of a copy and of its Pods",
+        "NAME; written by `empty --copy NAME`",
+        "the Deployment is a copy, which `restore` deletes; its selector has the label, too",
+    ),
+    annotation(
+        COPY_OF,
+        "label and annotation of a copy, label of its Pods",
+        "the original's name; as annotation `KIND/NAME`; written by `empty --copy NAME`",
+        "the workload of which it is a copy",
     ),
 ];
 

@@ -78,11 +78,13 @@ fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
     };
     let labels = || pair.get(&format!("namespace/{name}"))["metadata"]["labels"].clone();
     let left = format!("still empty in namespace {name}: job/x, pod/x");
+    pair.run(&["empty", "deploy/x", "--copy", "me", "--wait=false"]).code(0);
 
     for dry_run in ["--dry-run=client", "--dry-run=server"] {
         let run = run(&[dry_run]).code(0).stderr_has("unlabelled (").stderr_has(&left);
         let run = run
             .stderr_has("deployment/x would be restored (")
+            .stderr_has("deployment/x-me would be deleted, a copy of deployment/x (")
             .stderr_has("cronjob/x would be restored (");
         assert!(!run.stderr.contains("would empty it again"), "{}", run.stderr);
         assert!(WORKLOADS.iter().all(|kind| is_empty(&pair, &what(kind))), "{dry_run}");
@@ -101,6 +103,8 @@ fn uninstall_restores_workloads_before_it_deletes_the_webhook() {
         .stderr_has("nothing of the webhook was deleted");
     assert_ne!(configuration(), "");
     assert!(is_empty(&pair, "cronjob/x") && !is_empty(&pair, "deployment/x"));
+    let copies = ["get", "deploy/x-me", "--ignore-not-found", "-o", "name"];
+    assert_eq!(pair.kubectl(&copies), "");
 
     forge(original.as_str().unwrap());
     let done = run(&["-o", "json"]).code(0).stderr_has(&left);

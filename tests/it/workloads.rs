@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::rig::{Cluster, Run, wait_until};
 
 mod client;
+mod copy;
 mod forged;
 mod helm;
 mod interrupted;

@@ -114,7 +114,7 @@ pub(super) async fn patch(
 }
 
 /// Operations that save how another admission plugin rewrote the empty image.
-fn rewritten(object: &ParsedObject) -> Option<Vec<Value>> {
+pub(super) fn rewritten(object: &ParsedObject) -> Option<Vec<Value>> {
     let change = object.subject()?.note_rewritten()?;
     serde_json::from_str(&change.patch).ok()
 }
@@ -169,7 +169,7 @@ pub(super) async fn recreate(
 }
 
 /// `container app idles in empty-container:latest by its entrypoint`
-fn containers(summary: &EmptiedSummary) -> String {
+pub(super) fn containers(summary: &EmptiedSummary) -> String {
     let each = summary.containers.iter().map(|EmptyContainer { name, image, idle, stand_in }| {
         if *stand_in {
             return format!("container {name} runs its own command in {image} until `diyadm run`");

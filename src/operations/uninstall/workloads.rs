@@ -17,7 +17,7 @@ use crate::{
         restore::{self, RestoreOptions},
         webhook_names::WebhookNames,
     },
-    workload::{ParsedObject, Subject},
+    workload::{ParsedObject, Subject, copy},
 };
 
 /// Restores empty workloads in a namespace with these current labels. Skips Pods and Jobs, which
@@ -58,7 +58,8 @@ pub(super) async fn restore(
     .await;
     for one in done.iter().filter(|one| matches!(one.outcome, WorkloadOutcome::Changed)) {
         let found = &one.found;
-        outcomes.note(found.kind.kind, &found.namespace, &found.name, "restored");
+        let outcome = if copy::is_copy(&found.object) { "deleted" } else { "restored" };
+        outcomes.note(found.kind.kind, &found.namespace, &found.name, outcome);
     }
     let end = operation.end(done, "restored");
     end.map(drop).inspect_err(|_| {
