@@ -23,7 +23,11 @@ const GROUPS: [Group; 5] = [
 const EXAMPLES: [(&str, &[&str]); 33] = [
     (
         "empty",
-        &["diyadm empty deploy/web", "diyadm empty sts/db -n shop --image keep --replicas 1"],
+        &[
+            "diyadm empty deploy/web",
+            "diyadm empty sts/db -n shop --image keep --replicas 1",
+            "diyadm empty deploy/web --copy me --env QUEUE_GROUP=me",
+        ],
     ),
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),
     ("status", &["diyadm status -n shop", "diyadm status -A --watch"]),
