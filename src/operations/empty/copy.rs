@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     decision::{EmptyMethod, EmptyRequest, Refused},
+    stand_in,
     template::{containers, rewritten},
 };
 use crate::{
@@ -76,6 +77,11 @@ async fn try_create(
         Error::from(Failure::no(format!("{shown} gets no copy: {what}."), hint))
     };
     refuse(operation, flags, found).map_err(|(what, hint)| no_copy(what, hint))?;
+    let method = Ok(EmptyMethod::Patch);
+    let (plan, method) =
+        stand_in::complete(operation.cluster, operation.terminal, plan, found, method).await;
+    method.map_err(|refused| no_copy(refused.what, refused.hint))?;
+    let plan = plan.as_ref();
     let name = copy::name(&found.name, name)
         .map_err(|why| no_copy(why, "Use a shorter NAME with --copy.".to_owned()))?;
     let selected = selected_labels(operation, &found.namespace).await;
