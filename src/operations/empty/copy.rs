@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::{
     decision::{EmptyMethod, EmptyRequest, Refused},
     stand_in,
-    template::{containers, rewritten},
+    template::rewritten,
 };
 use crate::{
     exit::Failure,
-    kinds::{ARGO_ROLLOUT, Controller, JOB},
+    kinds::{ARGO_ROLLOUT, Controller},
     kubernetes::{
         BUDGET, DAEMON_SET, DEPLOYMENT, DryRun, ObjectRef, REPLICA_SET, SERVICE, STATEFUL_SET,
         Scope, WriteMode, error, targets::LiveObject,
@@ -30,6 +30,8 @@ use crate::{
         recreation,
     },
 };
+
+mod notes;
 
 /// Objects whose selectors match Pods: the copy keeps no label that one of these uses.
 const SELECTING: [&crate::kubernetes::Kind; 6] =
@@ -124,8 +126,8 @@ async fn try_create(
         made = verify(operation, found, made).await?;
     }
     operation.tell_dropped(&made, &wanted.object, &made.object).await;
-    print_created(operation, plan, found, &made, selected.is_some());
-    print_shared(operation, flags, found, &made, &registries);
+    notes::print_created(operation, plan, found, &made, selected.is_some());
+    notes::print_shared(operation, flags, found, &made, &registries);
     Ok(OperationResult { found: made, patch: Vec::new(), outcome: WorkloadOutcome::Changed })
 }
 
@@ -364,70 +366,4 @@ pub(super) async fn is_refused(operation: &Operation<'_>, found: &LiveObject) ->
     let events = operation.events(found, &pods).await;
     let seen = Observations { pods: &pods, events: &events, since: "" };
     pods.is_empty() && rollout::refused(&now, &seen).is_some()
-}
-
-fn print_created(
-    operation: &Operation<'_>,
-    plan: &EmptyRequest<'_>,
-    found: &LiveObject,
-    made: &LiveObject,
-    knows_selectors: bool,
-) {
-    let (name, original) = (operation.shown(made), operation.shown(found));
-    let created = if operation.is_real() { "created" } else { "would be created" };
-    let summary = made.object.subject().and_then(|subject| subject.summary()?.ok());
-    let how = summary.as_ref().map(containers).unwrap_or_default();
-    let dry = operation.dry();
-    operation.terminal.done(&format!("{name} {created}, a copy of {original}: {how}{dry}"), None);
-    let labels = |object: &Value, path: &str| {
-        let labels = object.pointer(&format!("{path}/metadata/labels")).and_then(Value::as_object);
-        labels.cloned().unwrap_or_default()
-    };
-    let kept = labels(&made.object, &DEPLOYMENT.template());
-    let lost: Vec<_> = labels(&found.object, &found.kind.template())
-        .into_iter()
-        .filter(|(key, _)| !kept.contains_key(key))
-        .map(|(key, _)| key)
-        .collect();
-    if !lost.is_empty() {
-        let why = if knows_selectors {
-            "which selectors use here"
-        } else {
-            "as the selectors of this namespace may not all be listed"
-        };
-        let what = format!("  its Pod lacks the original's labels {}, {why}", lost.join(", "));
-        operation.terminal.say(&what);
-    }
-    if let Some(choice) = plan.choice(made) {
-        operation.terminal.say(&format!("  {choice}"));
-    }
-}
-
-/// Warnings about what the copy shares with its original.
-fn print_shared(
-    operation: &Operation<'_>,
-    flags: &CopyFlags,
-    found: &LiveObject,
-    made: &LiveObject,
-    registries: &[(&'static str, String)],
-) {
-    let (name, original) = (operation.shown(made), operation.shown(found));
-    for (registry, variable) in registries {
-        operation.terminal.warn(&format!(
-            "{name} has the variable {variable} of {registry}: an application that registers \
-             itself there gets requests meant for {original}; --env sets another value"
-        ));
-    }
-    let (_, volumes) = copy::claims(&found.object);
-    if !volumes.is_empty() && !flags.fresh_volumes {
-        operation.terminal.warn(&format!(
-            "{name} uses the same PersistentVolumeClaims as {original} (volumes {}); \
-             --fresh-volumes gives it empty volumes",
-            volumes.join(", ")
-        ));
-    }
-    if found.kind == &JOB || found.kind.controller == Controller::Jobs {
-        let what = format!("  it is a Deployment: its Pod stays when a {} ends", found.kind.kind);
-        operation.terminal.say(&what);
-    }
 }

@@ -1,3 +1,5 @@
+//! Copies of workloads of every kind.
+
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use serde_json::{Value, json};
 
