@@ -10,7 +10,7 @@ use crate::kinds::{self, Controller, DEPLOYMENT};
 
 mod environment;
 
-pub use environment::{overlaid, registries};
+pub use environment::registries;
 
 /// The longest name that fits into a label of its Pods.
 const LONGEST_NAME: usize = 63;

@@ -104,8 +104,8 @@ async fn try_create(
         name: name.clone(),
         object,
     };
-    let chosen = chosen(plan, &target(new.clone().into()));
-    let new = target(copy::overlaid(new, &chosen, &flags.env).into());
+    let new = target(new.into());
+    let chosen = chosen(plan, &new);
     let wanted = emptied(plan, &new).map_err(|refused| no_copy(refused.what, refused.hint))?;
     let wanted = target(wanted);
 
@@ -113,7 +113,7 @@ async fn try_create(
     if let Some(there) = there {
         return existing(operation, found, &wanted, there);
     }
-    let registries = copy::registries(&new.object, &chosen, &flags.env);
+    let registries = copy::registries(&new.object, &chosen, &[]);
     let made = match operation.work.dry_run.mode {
         Some(DryRun::Client) => wanted.object.clone(),
         mode => match make(operation, &wanted, mode.into()).await? {

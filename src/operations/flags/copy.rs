@@ -18,9 +18,6 @@ pub struct CopyFlags {
         ]
     )]
     pub copy: Option<String>,
-    /// With --copy: set an environment variable in the emptied containers
-    #[arg(long, value_name = "NAME=VALUE", requires = "copy", value_parser = variable)]
-    pub env: Vec<(String, String)>,
     /// With --copy: give it an emptyDir for each volume of a PersistentVolumeClaim
     #[arg(long, requires = "copy")]
     pub fresh_volumes: bool,
@@ -39,13 +36,6 @@ fn copy_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("use NAME=VALUE".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,13 +48,5 @@ mod tests {
         for name in ["", "-", "a-", "-a", "A", "a_b", "a.b", "ä", "a b"] {
             assert!(copy_name(name).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn variables_have_a_name() {
-        let of = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
-        assert_eq!(variable("A=b=c"), of("A", "b=c"));
-        assert_eq!(variable("A="), of("A", ""));
-        assert!(variable("=b").is_err() && variable("A").is_err());
     }
 }
