@@ -82,6 +82,8 @@ pub enum Command {
     Stop(dev::Stop),
     /// Stop an application and start it again
     Restart(dev::App),
+    /// Set how long your applications in a container may run
+    Extend(dev::Extend),
     /// Forward local ports to a Pod
     #[command(visible_alias = "port-forward")]
     Forward(dev::Forward),

@@ -12,6 +12,7 @@ use crate::{
 mod check;
 mod dev;
 mod empty;
+mod extend;
 mod forward;
 mod images;
 mod init;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Run(args) => run::run(&global, args),
         Command::Stop(args) => stop::stop(&global, &args),
         Command::Restart(args) => stop::restart(&global, &args),
+        Command::Extend(args) => extend::run(&global, &args),
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
         Command::Sync(args) => sync::run(&global, &args),

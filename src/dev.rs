@@ -6,6 +6,7 @@
 
 pub(crate) mod agent_start;
 pub(crate) mod backoff;
+pub(crate) mod claim;
 pub(crate) mod detect;
 pub(crate) mod dev_loop;
 pub(crate) mod events;
@@ -13,6 +14,7 @@ pub mod flags;
 pub(crate) mod follow;
 pub(crate) mod forward;
 pub(crate) mod iteration;
+mod lease;
 pub(crate) mod leave;
 pub(crate) mod listing;
 mod misread;

@@ -43,7 +43,7 @@ pub use change::Changed;
 pub use exec::{ContainerRef, End, Ending, Exec, Input, Size};
 pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
-pub use rights::Right;
+pub use rights::{Right, UNKNOWN_USER};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;

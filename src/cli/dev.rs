@@ -1,11 +1,11 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `ps`, `logs`, `sync`, `forward` and `dev`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `extend`, `ps`, `logs`, `sync`, `forward` and `dev`.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum, value_parser};
 
 use crate::{
-    dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags},
+    dev::flags::{AgentFlags, ContainerFlags, ContainerTarget, EventFlags, LeaseFlags, lease_time},
     operations::flags::{PullSecretFlags, RegistryFlag},
 };
 use diyadm_agent::protocol::MOST_GRACE_S;
@@ -61,6 +61,9 @@ pub struct Run {
     /// Flags for stopping it
     #[command(flatten)]
     pub grace: Grace,
+    /// Flags for the lease
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// Flags for the agent
     #[command(flatten)]
     pub bring: AgentFlags,
@@ -98,9 +101,23 @@ pub struct App {
     /// The application [default: the one that runs]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Also if it is another person's
+    #[arg(long)]
+    pub take_over: bool,
     /// Flags for stopping it
     #[command(flatten)]
     pub grace: Grace,
+}
+
+/// Flags of `extend`.
+#[derive(Args, Debug)]
+pub struct Extend {
+    /// Where
+    #[command(flatten)]
+    pub at: ContainerTarget,
+    /// Time from now: 30m, 8h
+    #[arg(value_name = "TIME", value_parser = lease_time)]
+    pub time: u64,
 }
 
 /// Flags of `ps`.
@@ -248,6 +265,9 @@ pub struct Dev {
     /// Build, send and start once, without forwarding ports, and exit
     #[arg(long, conflicts_with = "init")]
     pub once: bool,
+    /// Flags for the lease
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// Events
     #[command(flatten)]
     pub events: EventFlags,

@@ -12,7 +12,7 @@ const GROUPS: [Group; 5] = [
     ("Workloads", &["empty", "restore", "status", "plan"]),
     (
         "In the container",
-        &["dev", "run", "sync", "shell", "logs", "ps", "stop", "restart", "forward"],
+        &["dev", "run", "sync", "shell", "logs", "ps", "stop", "restart", "extend", "forward"],
     ),
     ("Files", &["mutate", "rules"]),
     ("Webhook", &["install", "check", "verify", "uninstall", "init", "render", "serve"]),
@@ -20,7 +20,7 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// Shell lines for each command, shown at the end of its help.
-const EXAMPLES: [(&str, &[&str]); 33] = [
+const EXAMPLES: [(&str, &[&str]); 34] = [
     (
         "empty",
         &[
@@ -52,6 +52,7 @@ const EXAMPLES: [(&str, &[&str]); 33] = [
     ("ps", &["diyadm ps deploy/web", "diyadm ps deploy/web -o wide"]),
     ("stop", &["diyadm stop deploy/web", "diyadm stop deploy/web worker --grace 5 --rm"]),
     ("restart", &["diyadm restart deploy/web", "diyadm restart deploy/web worker"]),
+    ("extend", &["diyadm extend deploy/web 2h", "diyadm extend deploy/web -n shop 30m"]),
     ("forward", &["diyadm forward deploy/web 8080", "diyadm forward svc/web 9090:80 :5005"]),
     (
         "mutate",

@@ -54,7 +54,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
-        let session = session.bringing(&args.bring).reporting(args.events);
+        let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
         let mut ports = project.forward();
         ports.extend(debug.map(|port| Ports { local: port, remote: project.debugger(port) }));
         let mut bound = Vec::new();

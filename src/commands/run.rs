@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
-        let session = session.bringing(&args.bring).reporting(args.events);
+        let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
         run::start_and_follow(&session, start, then).await
     })
 }

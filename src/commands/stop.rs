@@ -9,6 +9,7 @@ use crate::{
         dev::{App, Stop},
     },
     dev::{
+        flags::LeaseFlags,
         follow::{describe, nothing, only, started},
         session::{Session, millis},
         target::EXEC,
@@ -42,6 +43,8 @@ fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
+        let lease = LeaseFlags { take_over: args.take_over, ..LeaseFlags::default() };
+        let session = session.claiming(&lease);
         let pick = session.pick().await?;
         let Some(mut agent) = session.existing_agent(&pick).await? else {
             return Err(nothing(&session, &pick).await);
@@ -52,7 +55,7 @@ fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
         } else {
             Request::Stop { name: name.clone(), grace_ms }
         };
-        match session.ask(&mut agent, &request).await? {
+        match session.ask_by(&mut agent, request).await? {
             Answer::Ended(app) => terminal.done(&describe(&app), None),
             Answer::Started(app) => {
                 terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
@@ -60,7 +63,7 @@ fn run(global: &Global, args: &App, action: Action) -> Result<Code> {
             other => return Err(session.unexpected(&other)),
         }
         if action == Action::StopAndRemove {
-            match session.ask(&mut agent, &Request::Remove { name: name.clone() }).await? {
+            match session.ask_by(&mut agent, Request::Remove { name: name.clone() }).await? {
                 Answer::Sent => terminal.done(&format!("{name} removed"), None),
                 other => return Err(session.unexpected(&other)),
             }

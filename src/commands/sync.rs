@@ -7,6 +7,7 @@ use crate::{
     cli::{Global, dev::Sync},
     dev::{
         agent_start::AgentUpload,
+        claim::UserClaim,
         events::Events,
         flags::ContainerTarget,
         pods::LiveContainers,
@@ -84,6 +85,7 @@ async fn session<'a>(
             how,
             live: LiveContainers::from_flag(inside.live),
             events,
+            claim: UserClaim::default(),
         })
     } else {
         let session =

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 
 /// Flags that select a workload and a container.
 #[derive(Args, Debug, Clone)]
@@ -39,6 +40,29 @@ pub struct AgentFlags {
     /// diyadm-agent-ARCH in its folder]
     #[arg(long, value_name = "FILE", env = "DIYADM_AGENT_PROGRAM")]
     pub agent_program: Option<PathBuf>,
+}
+
+/// Flags for a container that another person may have.
+#[derive(Args, Debug, Clone, Default)]
+pub struct LeaseFlags {
+    /// Stop what another person runs in the container first
+    #[arg(long)]
+    pub take_over: bool,
+    /// Run beside what another person runs in the container
+    #[arg(long, conflicts_with = "take_over")]
+    pub share: bool,
+    /// Stop it after this time: 30m, 8h [default: never]
+    #[arg(long = "for", value_name = "TIME", value_parser = lease_time)]
+    pub time: Option<u64>,
+}
+
+/// A positive duration, in milliseconds.
+pub fn lease_time(text: &str) -> Result<u64, String> {
+    let time = text.parse::<SignedDuration>().map(|time| u64::try_from(time.as_millis()));
+    match time {
+        Ok(Ok(ms @ 1..)) => Ok(ms),
+        _ => Err("use 30m, 8h or 1h30m".to_owned()),
+    }
 }
 
 /// How a command prints what happens while it runs.

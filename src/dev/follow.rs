@@ -4,11 +4,13 @@
 use anyhow::Result;
 
 use super::{
+    claim::ended_by,
     events::Event,
     pods::Pick,
     printer::Printer,
     reach::Agent,
     session::Session,
+    table::lease_of,
     trouble::{Trouble, is_lost},
     wire::Said,
 };
@@ -24,11 +26,28 @@ pub(crate) async fn follow(
     session: &Session<'_>,
     pick: &Pick,
     mut agent: Agent,
-    mut logs: Logs,
+    logs: Logs,
     printer: &mut Printer<'_>,
 ) -> Result<Option<App>> {
-    let mut since =
-        session.list(&mut agent).await?.supervisor.map(|supervisor| supervisor.since_ms);
+    let name = logs.name.clone();
+    let apps = session.list(&mut agent).await?;
+    let left = lease_of(&apps.leases, &name).and_then(|lease| lease.left_ms);
+    let since = apps.supervisor.map(|supervisor| supervisor.since_ms);
+    tokio::select! {
+        outcome = lines(session, pick, agent, logs, printer, since) => outcome,
+        never = session.warn_of_lease_end(pick, &name, left) => match never {},
+    }
+}
+
+/// Prints lines over lost connections.
+async fn lines(
+    session: &Session<'_>,
+    pick: &Pick,
+    mut agent: Agent,
+    mut logs: Logs,
+    printer: &mut Printer<'_>,
+    mut since: Option<u64>,
+) -> Result<Option<App>> {
     loop {
         let error = match stream(session, pick, &mut agent, &mut logs, printer).await {
             Ok(ended) => return Ok(ended),
@@ -89,7 +108,8 @@ async fn stream(
     logs: &mut Logs,
     printer: &mut Printer<'_>,
 ) -> Result<Option<App>> {
-    if let Err(trouble) = agent.talk.send(&Request::Logs(logs.clone())).await {
+    let request = session.by(agent, Request::Logs(logs.clone()));
+    if let Err(trouble) = agent.talk.send(&request).await {
         return Err(session.explain(agent.blame(trouble).await));
     }
     let mut ended = None;
@@ -142,7 +162,7 @@ async fn stream(
 /// `app ended: exit 1`
 pub(crate) fn describe(app: &App) -> String {
     match &app.state {
-        State::Ended(end) => format!("{} ended: {end}", app.name),
+        State::Ended(end) => format!("{} ended: {end}{}", app.name, ended_by(app)),
         _ => format!("{} runs", app.name),
     }
 }
@@ -225,6 +245,7 @@ mod tests {
                 lines: 0,
                 debug_port: None,
                 stand_in: false,
+                ended_by: None,
             }
         };
         let chosen = |apps: &[App]| {

@@ -185,7 +185,7 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
 /// Starts the application, replacing a running one.
 async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App> {
     let mut agent = session.agent_of(pick).await?;
-    match session.ask(&mut agent, &Request::Start(start.clone())).await? {
+    match session.ask_by(&mut agent, Request::Start(start.clone())).await? {
         Answer::Started(app) => Ok(app),
         other => Err(session.unexpected(&other)),
     }

@@ -52,8 +52,7 @@ pub(crate) async fn start_and_follow(
     let (pick, mut agent) = session.agent().await?;
     session.warn_of_restart(&pick).await;
     let name = start.name.clone();
-    let request = Request::Start(start);
-    let starting = session.ask(&mut agent, &request);
+    let starting = session.ask_by(&mut agent, Request::Start(start));
     let answer = match then {
         Then::StopOnExit { grace_ms } => {
             started_or_stopped(session, &pick, &name, grace_ms, starting).await?
@@ -182,7 +181,7 @@ pub(crate) async fn stop(
         session.explain(Trouble::NoAgent(format!("there is none in {}", pick.shown())))
     })?;
     let request = Request::Stop { name: name.to_owned(), grace_ms };
-    match session.ask(&mut agent, &request).await? {
+    match session.ask_by(&mut agent, request).await? {
         Answer::Ended(app) => Ok(app),
         other => Err(session.unexpected(&other)),
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     agent_start::AgentUpload,
     backoff::pauses,
+    claim::UserClaim,
     events::Events,
     pods::{self, LiveContainers, Pick, is_not_emptied},
     reach::{self, Agent},
@@ -15,7 +16,7 @@ use super::{
     trouble::{Spent, Trouble, explain, is_gone, is_lost},
 };
 use crate::{
-    dev::flags::{AgentFlags, ContainerTarget, EventFlags},
+    dev::flags::{AgentFlags, ContainerTarget, EventFlags, LeaseFlags},
     exit::Failure,
     kubernetes::{self, Cluster, Kind},
     ui::{terminal::Terminal, text::clause},
@@ -40,6 +41,8 @@ pub(crate) struct Session<'a> {
     pub(crate) live: LiveContainers,
     /// Where events go.
     pub(crate) events: Events,
+    /// What the user claims of the container.
+    pub(crate) claim: UserClaim,
 }
 
 impl<'a> Session<'a> {
@@ -51,14 +54,19 @@ impl<'a> Session<'a> {
         rights: &[(&'static str, &'static Kind)],
     ) -> Result<Self> {
         let target = target::find(cluster, at, rights).await?;
-        let (how, live, events) =
-            (AgentUpload::default(), LiveContainers::from_flag(at.inside.live), Events::default());
-        Ok(Self { cluster, terminal, target, how, live, events })
+        let live = LiveContainers::from_flag(at.inside.live);
+        let (how, events, claim) = Default::default();
+        Ok(Self { cluster, terminal, target, how, live, events, claim })
     }
 
     /// The same, with the flags for the agent.
     pub(crate) fn bringing(self, bring: &AgentFlags) -> Self {
         Self { how: AgentUpload::from_flags(bring), ..self }
+    }
+
+    /// The same, with the flags for the lease.
+    pub(crate) fn claiming(self, flags: &LeaseFlags) -> Self {
+        Self { claim: UserClaim::from_flags(flags), ..self }
     }
 
     /// The same, with events as the flag says.

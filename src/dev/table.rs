@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ui::text::columns_within;
-use diyadm_agent::protocol::{App, Apps, State, Supervisor};
+use diyadm_agent::protocol::{App, Apps, Lease, State, Supervisor};
 
 /// A Pod's container and its agent's answer.
 #[derive(Clone, Debug)]
@@ -37,26 +37,29 @@ struct PodApplications {
     apps: Vec<App>,
     /// Protocols of other agents there, which this diyadm cannot ask.
     others: Vec<u32>,
+    /// Who has the container.
+    leases: Vec<Lease>,
 }
 
 impl Pods {
     /// The same as data.
     pub(crate) fn of(seen: &[ContainerApps]) -> Self {
         let pod = |ContainerApps { pod, container, apps }: &ContainerApps| {
-            let Apps { supervisor, apps, others } = apps.clone();
+            let Apps { supervisor, apps, others, leases } = apps.clone();
             PodApplications {
                 pod: pod.clone(),
                 container: container.clone(),
                 supervisor,
                 apps,
                 others,
+                leases,
             }
         };
         Self { pods: seen.iter().map(pod).collect() }
     }
 }
 
-/// The table: a header, then one line for each application. `wide` adds the command and the folder;
+/// The table: a header, then one line for each application. `wide` adds who has it, the folder and the command;
 /// without it, cells are cut to `most`, the width of a terminal.
 pub(crate) fn table(
     seen: &[ContainerApps],
@@ -70,7 +73,7 @@ pub(crate) fn table(
         titles.insert(0, "POD");
     }
     if wide {
-        titles.extend(["FOLDER", "COMMAND"]);
+        titles.extend(["WHO", "LEFT", "FOLDER", "COMMAND"]);
     }
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(ToOwned::to_owned).collect()];
     for ContainerApps { pod, apps, .. } in seen {
@@ -81,12 +84,21 @@ pub(crate) fn table(
             }
             if wide {
                 let words: Vec<_> = app.command.iter().map(super::words::quoted).collect();
-                row.extend([app.cwd.show(), words.join(" ")]);
+                let lease = lease_of(&apps.leases, &app.name);
+                let who = lease.map_or_else(|| "-".to_owned(), |lease| lease.who.clone());
+                let left =
+                    lease.and_then(|lease| lease.left_ms).map_or_else(|| "-".to_owned(), span);
+                row.extend([who, left, app.cwd.show(), words.join(" ")]);
             }
             rows.push(row);
         }
     }
     columns_within(&rows, most.filter(|_| !wide))
+}
+
+/// The lease that covers an application.
+pub(crate) fn lease_of<'a>(leases: &'a [Lease], app: &str) -> Option<&'a Lease> {
+    leases.iter().find(|lease| lease.apps.iter().any(|own| own == app))
 }
 
 fn row(app: &App, now_ms: u64) -> Vec<String> {
@@ -159,6 +171,7 @@ mod tests {
             lines: 3,
             debug_port: None,
             stand_in: false,
+            ended_by: None,
         };
         let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
         let killed = Termination::Signal { signal: 9, core: false };
@@ -167,7 +180,13 @@ mod tests {
             App { processes: 0, rss: 0, ..app("b", ended(killed, true)) },
             App { processes: 0, rss: 0, ..app("c", ended(Termination::Exit { code: 1 }, false)) },
         ];
-        let apps = Apps { supervisor: None, apps, others: Vec::new() };
+        let lease = Lease {
+            who: "ann".to_owned(),
+            apps: vec!["a".to_owned()],
+            left_ms: Some(7_380_000),
+            ..Lease::default()
+        };
+        let apps = Apps { apps, leases: vec![lease], ..Apps::default() };
         let seen = ContainerApps { pod: "web-1".to_owned(), container: "app".to_owned(), apps };
         let text = table(std::slice::from_ref(&seen), false, None, 241_000);
         assert_eq!(
@@ -180,7 +199,8 @@ mod tests {
         );
         let wide = table(&[seen], true, Some(9), 241_000);
         assert!(wide.contains("web-1"), "{wide}");
-        assert!(wide.ends_with("/        java -jar 'a b\u{fffd}.jar'\n"), "{wide}");
+        assert!(wide.contains("   ann   2h3m   /        java"), "{wide}");
+        assert!(wide.ends_with("-     -      /        java -jar 'a b\u{fffd}.jar'\n"), "{wide}");
     }
 
     #[test]

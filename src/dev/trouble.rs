@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::Error;
 
+use super::claim::held;
 use crate::{
     exit::{Code, Failure, Topic},
     kubernetes,
@@ -133,6 +134,7 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
         // These begin with a name, whose case must not change.
         Trouble::Failed(failed) => match &**failed {
             Failed::Runs(app) => format!("{} already runs (pid {}).", app.name, app.pid),
+            Failed::Held(lease) => format!("{}.", held(lease)),
             Failed::Spawn { why, code: status } => {
                 code = Code::Program(*status);
                 format!("It could not be started: {why}.")
@@ -148,6 +150,11 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
                  output.",
                 app.name
             ),
+            Failed::Held(_) => {
+                "Use --take-over to stop what runs there first; `diyadm run --share` \
+                                runs another application beside it."
+                    .into()
+            }
             Failed::Unknown { .. } => format!("`diyadm ps {target}` shows what runs there."),
             Failed::Spawn { .. } => format!("Run `diyadm shell {target}` to look around there."),
             Failed::NoSupervisor { .. } => {

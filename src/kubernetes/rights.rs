@@ -36,7 +36,7 @@ impl<'a> ObjectRef<'a> {
 }
 
 /// Placeholder for an unknown user name.
-const UNKNOWN_USER: &str = "unknown";
+pub const UNKNOWN_USER: &str = "unknown";
 
 impl Cluster {
     /// The user's name for the API server; [`UNKNOWN_USER`] without SelfSubjectReview, which exists

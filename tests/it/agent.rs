@@ -5,6 +5,7 @@ mod disk;
 mod earlier_client;
 mod hostile;
 mod input;
+mod lease;
 mod leftover;
 mod namespace;
 mod other_protocol;

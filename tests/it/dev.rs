@@ -7,6 +7,7 @@ mod conversation;
 mod debug;
 mod events;
 pub(crate) mod forward;
+mod lease;
 mod live_containers;
 mod live_kinds;
 mod project;

@@ -2,14 +2,8 @@
 //! connections.
 
 use std::{
-    ffi::OsStr,
-    io::{self, ErrorKind},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, process::CommandExt},
-    },
-    path::Path,
-    process::{ChildStdin, Command, Stdio},
+    os::fd::{AsFd, BorrowedFd},
+    process::ChildStdin,
     time::{Duration, Instant},
 };
 
@@ -18,15 +12,17 @@ use rustix::process::{Pid, Signal, WaitStatus};
 use super::{
     clock::now_ms,
     jvm,
-    leftover::{Leftover, Mark, VARIABLE},
+    leftover::{Leftover, Mark},
     pipe::Pipe,
     proc,
     protocol::{
-        self, Bytes, End, Failed, MOST_GRACE_S, STAND_IN, Start, State, Stream, Termination,
+        self, Bytes, End, EndedBy, Failed, MOST_GRACE_S, STAND_IN, Start, State, Stream,
+        Termination,
     },
     ring::Ring,
     sink::Sink,
-    words::{append, reported},
+    spawn::{Run, spawn},
+    words::reported,
 };
 
 /// How long to wait for a killed process. A process that hangs in the kernel (a dead NFS server)
@@ -64,8 +60,23 @@ pub(super) struct App {
     stopping: Option<Stopping>,
     /// What to start when this run has ended.
     pub(super) then: Option<Later>,
+    /// Why it was stopped, where its own user did not ask for it.
+    pub(super) ended_by: Option<EndedBy>,
+    /// It is stopped for somebody else, and what that person starts waits for its end.
+    pub(super) leaves: bool,
+    /// The newest run that was stopped for another person's run of the same name.
+    pub(super) replaced: Option<Replaced>,
     /// The result of the newest [`Later`].
     pub(super) outcome: Option<(u64, Result<(), Failed>)>,
+}
+
+/// The end of a run after which another person started one of the same name.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    /// Its number, as [`App::run`].
+    pub(super) run: u32,
+    /// What its followers get.
+    pub(super) view: protocol::App,
 }
 
 /// A start that waits for the end of the previous run.
@@ -83,15 +94,6 @@ enum Stopping {
     Asked(Instant),
     /// SIGKILL was sent; when to stop waiting.
     Killed(Instant),
-}
-
-struct Run {
-    pid: Pid,
-    pipes: Vec<Pipe>,
-    stdin: Option<ChildStdin>,
-    cwd: Bytes,
-    since_ms: u64,
-    oom_before: Option<u64>,
 }
 
 impl App {
@@ -115,20 +117,32 @@ impl App {
             oom_before: None,
             stopping: None,
             then: None,
+            ended_by: None,
+            leaves: false,
+            replaced: None,
             outcome: None,
         }
+    }
+
+    /// Takes leftover processes of it for its run.
+    pub(super) fn keep_leftover(&mut self, left: (Leftover, Pid)) {
+        (self.before, self.pid, self.alive) = (Some(left.0), Some(left.1), true);
     }
 
     /// Tells leftover processes of it to end. They are not children of this process, so no signal
     /// reports their end.
     pub(super) fn stop_leftover(&mut self, left: (Leftover, Pid), grace_ms: u64) {
-        (self.before, self.pid, self.alive) = (Some(left.0), Some(left.1), true);
+        self.keep_leftover(left);
         self.stop(grace_ms, Instant::now());
     }
 
     /// Starts it again, as `start` says. The previous run has ended.
     pub(super) fn again(&mut self, start: Start) -> Result<(), Failed> {
         let Run { pid, pipes, stdin, cwd, since_ms, oom_before } = spawn(&start, &self.mark)?;
+        if self.ended_by.is_some() {
+            self.replaced = Some(Replaced { run: self.run, view: self.view(&[]) });
+        }
+        (self.ended_by, self.leaves, self.before) = (None, false, None);
         // Output that another process still writes to the old pipes goes into the same ring.
         self.pipes.extend(pipes);
         (self.start, self.pid, self.cwd, self.stdin) = (start, Some(pid), cwd, stdin);
@@ -177,7 +191,7 @@ impl App {
 
     /// Whether its first process ended, and its first run is not still to come.
     pub(super) fn has_ended(&self) -> bool {
-        self.end.is_some() && (self.run > 0 || self.then.is_none())
+        self.end.is_some() && !(self.run == 0 && self.is_wanted())
     }
 
     /// Whether any of its processes ran at the last check.
@@ -256,19 +270,20 @@ impl App {
             self.end.is_some() && found.is_none_or(|found| found == Err(rustix::io::Errno::SRCH))
         };
         if gone {
-            (self.alive, self.stopping, self.before) = (false, None, None);
-            return;
+            return self.gone();
         }
         match self.stopping {
             Some(Stopping::Asked(at)) if at <= now => {
                 self.signal(Signal::KILL);
                 self.stopping = Some(Stopping::Killed(now + KILLED));
             }
-            Some(Stopping::Killed(at)) if at <= now && self.end.is_some() => {
-                (self.alive, self.stopping, self.before) = (false, None, None);
-            }
+            Some(Stopping::Killed(at)) if at <= now && self.end.is_some() => self.gone(),
             _ => {}
         }
+    }
+
+    fn gone(&mut self) {
+        (self.alive, self.stopping, self.before, self.leaves) = (false, None, None, false);
     }
 
     /// How long until [`App::check`] is due; `None` while only events matter.
@@ -328,6 +343,7 @@ impl App {
             cwd: reported(std::slice::from_ref(&self.cwd)).swap_remove(0),
             state: match self.end {
                 _ if self.is_stopping() => State::Stopping,
+                _ if self.before.is_some() => State::Running,
                 Some(end) => State::Ended(end),
                 None => State::Running,
             },
@@ -340,47 +356,7 @@ impl App {
             lines: self.ring.newest(),
             debug_port: self.is_debugged().then(|| jvm::debug_port(group, &of_it)).flatten(),
             stand_in: self.is_stand_in(),
+            ended_by: self.ended_by.clone(),
         }
     }
-}
-
-fn spawn(start: &Start, mark: &Mark) -> Result<Run, Failed> {
-    let failed = |subject: &Bytes, error: &io::Error| Failed::Spawn {
-        why: format!("{} could not be started: {error}", subject.excerpt()),
-        code: if error.kind() == ErrorKind::NotFound { 127 } else { 126 },
-    };
-    let [program, args @ ..] = &start.command[..] else {
-        return Err(Failed::Malformed { what: "the command has no program".to_owned() });
-    };
-    let mut command = Command::new(OsStr::from_bytes(&program.0));
-    command.args(args.iter().map(|arg| OsStr::from_bytes(&arg.0)));
-    let os = |(name, value): &(Bytes, Bytes)| {
-        (OsStr::from_bytes(&name.0).to_owned(), OsStr::from_bytes(&value.0).to_owned())
-    };
-    command.envs(start.env.iter().map(os));
-    start.env_append.iter().map(os).for_each(|(name, more)| append(&mut command, &name, &more));
-    command.env(VARIABLE, mark.value(&start.name));
-    if let Some(cwd) = &start.cwd {
-        let path = Path::new(OsStr::from_bytes(&cwd.0));
-        // std reports a missing folder as a missing program.
-        let no_folder = || Err(ErrorKind::NotADirectory.into());
-        let folder =
-            path.metadata().and_then(|meta| if meta.is_dir() { Ok(()) } else { no_folder() });
-        folder.map_err(|error| Failed::Spawn {
-            why: format!("the working directory {} cannot be used: {error}", cwd.excerpt()),
-            code: 126,
-        })?;
-        command.current_dir(path);
-    }
-    let oom_before = proc::oom_kills();
-    let stdin = if start.stdin { Stdio::piped() } else { Stdio::null() };
-    let pipes = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.process_group(0).spawn().map_err(|e| failed(program, &e))?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
-    let (out, err) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
-    let pipe = |stream, fd: OwnedFd| Pipe::new(stream, fd).map_err(|e| failed(program, &e));
-    let pipes = vec![pipe(Stream::Out, out.into())?, pipe(Stream::Err, err.into())?];
-    let own = || std::env::current_dir().map(|path| path.as_os_str().as_bytes().to_vec());
-    let cwd = start.cwd.clone().unwrap_or_else(|| Bytes(own().unwrap_or_default()));
-    Ok(Run { pid, pipes, stdin: child.stdin.take(), cwd, since_ms: now_ms(), oom_before })
 }

@@ -13,7 +13,7 @@ use std::{
 use rustix::event::PollFlags;
 
 use super::{
-    protocol::{Answer, Broken, Decoder, Failed, FrameKind, Hello, PROTOCOL, Request, json},
+    protocol::{Answer, Broken, By, Decoder, Failed, FrameKind, Hello, PROTOCOL, Request, json},
     supervisor::{Begun, Supervisor},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Connection {
     out: Vec<u8>,
     written: usize,
     pending: Pending,
+    /// Whose it is, once a request said so.
+    who: Option<String>,
 }
 
 /// What a client waits for.
@@ -69,6 +71,7 @@ impl Connection {
             out,
             written: 0,
             pending: Pending::Nothing,
+            who: None,
         }
     }
 
@@ -92,9 +95,16 @@ impl Connection {
         matches!(self.pending, Pending::Nothing)
     }
 
-    /// Whether it can be removed.
+    /// Whether it can be removed, after [`Connection::leave`].
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.written == self.out.len()
+    }
+
+    /// Its person is no longer connected by it.
+    pub(super) fn leave(&mut self, supervisor: &mut Supervisor) {
+        if let Some(who) = self.who.take() {
+            supervisor.leases.leave(&who);
+        }
     }
 
     /// What to poll.
@@ -250,6 +260,12 @@ impl Connection {
                 stop(supervisor, grace_ms);
                 return Ok(Pending::StopAll { exit });
             }
+            Request::By(by) => return self.begin_by(by, supervisor),
+            Request::Extend { for_ms } => {
+                let who = self.who.as_deref().unwrap_or_default();
+                supervisor.extend(who, for_ms)?;
+                self.answer(&Answer::Apps(supervisor.list()));
+            }
             Request::Cancel => {}
             Request::Receive(_) | Request::Step { .. } => {
                 let what = "files are received by the relay, not by the supervisor".to_owned();
@@ -257,6 +273,21 @@ impl Connection {
             }
         }
         Ok(Pending::Nothing)
+    }
+
+    /// A request of a named person.
+    fn begin_by(&mut self, mut by: By, supervisor: &mut Supervisor) -> Result<Pending, Failed> {
+        if matches!(*by.request, Request::By(_)) {
+            return Err(Failed::Malformed { what: "a request of two persons".to_owned() });
+        }
+        supervisor.permit(&mut by)?;
+        if self.who.is_none() {
+            supervisor.leases.enter(&by.who);
+            self.who = Some(by.who.clone());
+        }
+        let pending = self.begin((*by.request).clone(), supervisor)?;
+        supervisor.hold(&by);
+        Ok(pending)
     }
 
     fn begun(

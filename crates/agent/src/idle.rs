@@ -26,6 +26,7 @@ use signal_hook::{
 use super::{
     connection::Connection,
     error::{self, Code, Failure},
+    lease::Leases,
     proc::{self, Process},
     sink::Sink,
     socket::{self, Bound},
@@ -95,6 +96,11 @@ pub(super) fn run(options: &Options) -> Result<Code> {
     }
     if options.adopt {
         supervisor.others = socket::others();
+        // PID 1 has nothing to keep: its end restarts the container.
+        let path = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(path) = path.as_ref().and_then(|address| address.as_pathname()) {
+            supervisor.restore_leases(Leases::kept_in(path.with_extension("lease")));
+        }
     }
     serve(&mut supervisor, listener.as_ref(), &mut signals, options.grace)
 }
@@ -201,19 +207,23 @@ fn serve(
         supervisor.check_applications(&mut buffer);
         if let Some(listener) = listener.filter(|_| accept) {
             match accepted(listener) {
-                Ok(Some(stream)) if clients.len() < MOST_CLIENTS || make_room(&mut clients) => {
+                Ok(Some(stream))
+                    if clients.len() < MOST_CLIENTS || make_room(&mut clients, supervisor) =>
+                {
                     clients.push(Connection::new(stream));
                 }
                 Ok(Some(stream)) => clients.push(Connection::refused(stream, MOST_CLIENTS)),
                 Ok(None) => {}
                 // Usually because no file descriptor is free.
-                Err(_) if make_room(&mut clients) => {}
+                Err(_) if make_room(&mut clients, supervisor) => {}
                 Err(_) => full = Some(Instant::now() + PAUSE),
             }
         }
         let mut exit = false;
         clients.iter_mut().for_each(|client| exit |= client.go_on(supervisor));
-        clients.retain(|client| !client.is_over());
+        clients.extract_if(.., |client| client.is_over()).for_each(|mut client| {
+            client.leave(supervisor);
+        });
         if exit {
             return Ok(Code::Done);
         }
@@ -231,10 +241,10 @@ fn serve(
 
 /// Disconnects the client that needs its place least: the oldest one without a hello, else the
 /// oldest one that waits for no answer. Returns whether there was one.
-fn make_room(clients: &mut Vec<Connection>) -> bool {
+fn make_room(clients: &mut Vec<Connection>, supervisor: &mut Supervisor) -> bool {
     let silent = clients.iter().enumerate().filter(|(_, client)| client.is_silent());
     let least = silent.min_by_key(|(_, client)| client.is_greeted()).map(|(index, _)| index);
-    least.map(|index| clients.remove(index)).is_some()
+    least.map(|index| clients.remove(index).leave(supervisor)).is_some()
 }
 
 /// The entries of `polled` that are ready; empty after a timeout or a signal.

@@ -30,7 +30,7 @@ pub use bytes::{Bytes, Hash};
 pub use bytes::{excerpt, hex};
 pub use frame::{Broken, Decoder, Frame, FrameKind, HEADER, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};
-pub use status::{App, Apps, End, State, Supervisor, Termination, signal_name};
+pub use status::{App, Apps, End, EndedBy, Lease, State, Supervisor, Termination, signal_name};
 
 /// The version of everything here but [`Hello`]. Raised when an older side would misunderstand.
 pub const PROTOCOL: u32 = 2;
@@ -45,6 +45,8 @@ const ARCH: &str = if cfg!(target_arch = "x86_64") {
 /// The name of the stand-in: the workload's own application, which PID 1 runs while no other one
 /// does. No other application can have it.
 pub const STAND_IN: &str = "stand-in";
+/// Longest name of a person, in bytes.
+pub const MOST_WHO: usize = 512;
 /// Longest name of an application.
 pub const MOST_NAME: usize = 63;
 /// Longest time from SIGTERM to SIGKILL in seconds: a week. An agent shortens a longer time to
@@ -61,6 +63,9 @@ pub struct Hello {
     /// Processor its program was built for, as Rust names it: `x86_64`, `aarch64`.
     #[serde(default)]
     pub arch: String,
+    /// Whether the sender knows [`Request::By`] and [`Request::Extend`].
+    #[serde(default)]
+    pub lease: bool,
 }
 
 impl Hello {
@@ -70,6 +75,7 @@ impl Hello {
             protocol: PROTOCOL,
             build: env!("CARGO_PKG_VERSION").to_owned(),
             arch: ARCH.to_owned(),
+            lease: true,
         }
     }
 }
@@ -126,6 +132,14 @@ pub enum Request {
         /// The supervisor ends as well, unless it is PID 1, whose end would restart the container.
         exit: bool,
     },
+    /// A request of a named person. While somebody has the container, requests of other named
+    /// persons that start, stop, signal or remove an application are [`Failed::Held`].
+    By(By),
+    /// The lease of the person who asks ends at this time from now: [`Answer::Apps`].
+    Extend {
+        /// Milliseconds.
+        for_ms: u64,
+    },
     /// Turns the conversation into a transfer of files into a folder: [`Answer::Ready`], after
     /// which every request is a [`Request::Step`].
     Receive(transfer::Receive),
@@ -136,6 +150,35 @@ pub enum Request {
         /// What to do.
         op: transfer::Op,
     },
+}
+
+/// A request and who makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The person's name for the API server, at most [`MOST_WHO`] bytes. The agent believes it:
+    /// whoever may start programs in the container could do anything there anyway.
+    pub who: String,
+    /// What to do if somebody else has the container.
+    #[serde(default)]
+    pub claim: Claim,
+    /// The person's lease ends at this time from the start of an application, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
+    /// The request.
+    pub request: Box<Request>,
+}
+
+/// What to do if somebody else has the container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// Nothing: that is [`Failed::Held`].
+    #[default]
+    Free,
+    /// Start an application beside theirs.
+    Share,
+    /// Stop their applications first.
+    TakeOver,
 }
 
 /// An application to start.
@@ -292,6 +335,8 @@ pub enum Failed {
         /// The running request, or the exceeded limit.
         why: String,
     },
+    /// Somebody else has the container.
+    Held(Lease),
     /// No supervisor runs, and none could be started.
     NoSupervisor {
         /// Why.
@@ -317,6 +362,7 @@ impl fmt::Display for Failed {
                 write!(f, "no application {name:?}; there is {}", known.join(", "))
             }
             Self::Spawn { why, .. } | Self::Busy { why } => f.write_str(why),
+            Self::Held(lease) => write!(f, "{} has the container", excerpt(&lease.who)),
             Self::NoSupervisor { why } => write!(f, "no supervisor in the container: {why}"),
             Self::Refused(refusal) => refusal.fmt(f),
         }

@@ -62,7 +62,7 @@ pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
             }
             request => request,
         };
-        let supervisor = match (connect(&places), &request) {
+        let supervisor = match (connect(&places), bare(&request)) {
             (Some(supervisor), _) => Ok(supervisor),
             (None, Request::Start(_)) => adopt(socket, &places),
             (None, other) => {
@@ -85,6 +85,11 @@ fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
     Ok(Code::No)
 }
 
+/// The request, whoever makes it.
+fn bare(request: &Request) -> &Request {
+    if let Request::By(by) = request { &by.request } else { request }
+}
+
 /// The answer if there is no supervisor, so that nothing was ever started.
 fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
     let answer = match request {
@@ -97,7 +102,10 @@ fn nobody(output: &mut impl Write, request: &Request) -> io::Result<()> {
         | Request::Signal { name, .. }
         | Request::Wait { name } => unknown(name),
         Request::Logs(logs) => unknown(&logs.name),
-        Request::Start(_) | Request::Receive(_) | Request::Step { .. } => {
+        Request::Extend { .. } => {
+            Answer::Failed(Failed::NoSupervisor { why: "nothing was started yet".to_owned() })
+        }
+        Request::Start(_) | Request::By(_) | Request::Receive(_) | Request::Step { .. } => {
             Answer::Failed(Failed::Malformed {
                 what: "the supervisor does not support this request".to_owned(),
             })

@@ -12,12 +12,14 @@ use rustix::process::{Signal, WaitOptions};
 use super::{
     app::{App, Later},
     clock::now_ms,
+    lease::Leases,
     leftover::{Leftover, Mark},
     proc,
     protocol::{self, Apps, Bytes, Failed, Start, Stream, excerpt, name_fits},
     sink::Sink,
 };
 
+mod claims;
 mod stand_in;
 
 use stand_in::StandIn;
@@ -36,6 +38,8 @@ pub(super) struct Supervisor {
     tickets: u64,
     mark: Mark,
     stand_in: StandIn,
+    /// Who has the container.
+    pub(super) leases: Leases,
     /// It is not the container's main process, so its end does not restart the container.
     pub(super) adopted: bool,
     /// Protocols of earlier supervisors.
@@ -77,6 +81,7 @@ impl Supervisor {
             tickets: 0,
             mark: Mark::own(),
             stand_in: StandIn::Absent,
+            leases: Leases::default(),
             adopted: false,
             others: Vec::new(),
             ending: false,
@@ -115,7 +120,7 @@ impl Supervisor {
         // If this is PID 1, nothing outlived an earlier supervisor.
         let left = if self.adopted { Leftover::find(&mark, &name) } else { None };
         let mut app = App::new(start.clone(), self.ring, mark);
-        let begun = if left.is_none() && !self.stand_in_runs() {
+        let begun = if left.is_none() && !self.is_occupied() {
             app.again(start)?;
             Begun::Now
         } else {
@@ -149,13 +154,13 @@ impl Supervisor {
 
     fn replace(&mut self, start: Start, grace_ms: u64) -> Result<Begun, Failed> {
         self.is_open()?;
-        let stand_in_runs = self.stand_in_runs();
+        let is_occupied = self.is_occupied();
         let ticket = self.tickets + 1;
         let app = self.app(&start.name)?;
         if app.then.is_some() {
             return Err(Failed::Busy { why: format!("{} is already being restarted", start.name) });
         }
-        if !app.is_alive() && !stand_in_runs {
+        if !app.is_alive() && !is_occupied {
             app.again(start)?;
             return Ok(Begun::Now);
         }
@@ -236,6 +241,7 @@ impl Supervisor {
             }),
             apps: apps.map(|app| app.view(&processes)).collect(),
             others: self.others.clone(),
+            leases: self.leases.list(),
         }
     }
 
@@ -305,11 +311,12 @@ impl Supervisor {
     pub(super) fn check_applications(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         self.apps.values_mut().for_each(|app| app.check(now));
+        self.end_leases(now);
         self.stop_stand_in(now);
-        let stand_in_runs = self.stand_in_runs();
+        let is_occupied = self.is_occupied();
         for app in self.apps.values_mut() {
             if !app.is_alive()
-                && !stand_in_runs
+                && (!is_occupied || app.is_stand_in())
                 && let Some(Later { ticket, start }) = app.then.take()
             {
                 app.drain(buffer, &mut self.out, &mut self.err);
@@ -317,14 +324,21 @@ impl Supervisor {
             }
         }
         self.start_stand_in(now);
+        self.leases.save();
+    }
+
+    /// Whether something still runs whose end a new application waits for.
+    fn is_occupied(&self) -> bool {
+        self.stand_in_runs() || self.is_left()
     }
 
     /// How long until [`Supervisor::check_applications`] is due; `None` while only events matter.
     pub(super) fn due(&self) -> Option<Duration> {
         let now = Instant::now();
         let starts = |app: &App| app.then.is_some() && !app.is_alive();
-        let starts = !self.stand_in_runs() && self.apps.values().any(starts);
+        let starts = !self.is_occupied() && self.apps.values().any(starts);
         let due = self.apps.values().filter_map(|app| app.due(now));
-        due.chain(starts.then_some(Duration::ZERO)).chain(self.stand_in_due(now)).min()
+        let due = due.chain(starts.then_some(Duration::ZERO)).chain(self.stand_in_due(now));
+        due.chain(self.leases.due(now)).min()
     }
 }

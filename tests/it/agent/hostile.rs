@@ -9,7 +9,8 @@ use std::{
 };
 
 use diyadm_agent::protocol::{
-    Answer, Bytes, Decoder, Failed, Follow, FrameKind, HEADER, Hello, Logs, Request, Start, json,
+    Answer, By, Bytes, Claim, Decoder, Failed, Follow, FrameKind, HEADER, Hello, Logs, Request,
+    Start, json,
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
@@ -117,6 +118,16 @@ fn start() -> impl Strategy<Value = Start> {
     )
 }
 
+/// A start in somebody's name.
+fn by() -> impl Strategy<Value = Request> {
+    let claim = prop_oneof![Just(Claim::Free), Just(Claim::Share), Just(Claim::TakeOver)];
+    (name(), claim, proptest::option::of(number()), start()).prop_map(
+        |(who, claim, for_ms, start)| {
+            Request::By(By { who, claim, for_ms, request: Box::new(Request::Start(start)) })
+        },
+    )
+}
+
 fn any_request() -> impl Strategy<Value = Request> {
     let follow = prop_oneof![Just(Follow::No), Just(Follow::Run), Just(Follow::Always)];
     let logs = (name(), number(), number(), proptest::option::of(number()), follow);
@@ -124,6 +135,8 @@ fn any_request() -> impl Strategy<Value = Request> {
         Just(Request::List),
         Just(Request::Cancel),
         start().prop_map(Request::Start),
+        number().prop_map(|for_ms| Request::Extend { for_ms }),
+        by(),
         (name(), number()).prop_map(|(name, grace_ms)| Request::Stop { name, grace_ms }),
         (name(), number()).prop_map(|(name, grace_ms)| Request::Restart { name, grace_ms }),
         (name(), any::<i32>()).prop_map(|(name, signal)| Request::Signal { name, signal }),

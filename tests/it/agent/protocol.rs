@@ -2,8 +2,8 @@
 //! answered with an error, within the cap.
 
 use diyadm_agent::protocol::{
-    Answer, App, Apps, Broken, Bytes, Decoder, End, Failed, FrameKind, HEADER, Hash, Hello, Line,
-    Request, Start, State, Stream, Termination, append, json, name_fits,
+    Answer, App, Apps, Broken, By, Bytes, Claim, Decoder, End, EndedBy, Failed, FrameKind, HEADER,
+    Hash, Hello, Lease, Line, Request, Start, State, Stream, Termination, append, json, name_fits,
     transfer::{Chunk, Cut, Data, File, Hashes, MOST_CHUNK, Mtime, Need, Op, Reason, Refusal},
 };
 use proptest::{collection::vec, prelude::*};
@@ -179,16 +179,36 @@ proptest! {
             lines: number,
             debug_port: asked.then_some(8000),
             stand_in: asked,
+            ended_by: asked.then(|| EndedBy::TakeOver(text.clone())),
+        };
+        let lease = Lease {
+            who: app.name.clone(),
+            apps: vec![app.name.clone()],
+            held_ms: number,
+            unseen_ms: number,
+            left_ms: asked.then_some(number),
         };
         let refusal = Refusal { reason: Reason::Outside, path, detail: text };
-        for request in [Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
+        let by = By {
+            who: "ann".to_owned(),
+            claim: if asked { Claim::TakeOver } else { Claim::Free },
+            for_ms: asked.then_some(number),
+            request: Box::new(Request::Start(start.clone())),
+        };
+        for request in [Request::By(by), Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
             let sent = json(FrameKind::Request, &request).unwrap();
             let (frames, end) = decode(&mut Decoder::default(), &sent, &[3, 4]);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(serde_json::from_slice::<Request>(&frames[0].1).unwrap(), request);
         }
         let answers = [
-            Answer::Apps(Apps { supervisor: None, apps: vec![app.clone()], others: vec![1] }),
+            Answer::Apps(Apps {
+                supervisor: None,
+                apps: vec![app.clone()],
+                others: vec![1],
+                leases: vec![lease.clone()],
+            }),
+            Answer::Failed(Failed::Held(lease)),
             Answer::Failed(Failed::Runs(Box::new(app))),
             Answer::Refused { id: 1, refusal },
         ];

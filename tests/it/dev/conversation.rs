@@ -48,7 +48,7 @@ fn handshake_with_an_agent_succeeds() {
 
 #[test]
 fn handshake_reports_another_version() {
-    let other = Hello { protocol: 99, build: "9.9.9".to_owned(), arch: "x86_64".to_owned() };
+    let other = Hello { protocol: 99, build: "9.9.9".to_owned(), ..Hello::own() };
     assert_eq!(begin(json(FrameKind::Hello, &other).unwrap()), Trouble::Mismatch(other));
 }
 

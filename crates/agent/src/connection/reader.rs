@@ -41,6 +41,19 @@ impl Connection {
                 reader.next += lost;
                 self.answer(&Answer::Lost { lines: lost });
             }
+            if let Some(replaced) = app.replaced.as_ref().filter(|old| old.run == reader.run)
+                && reader.follow != Follow::No
+                && !reader.end_reported
+                && reader.next >= app.first
+            {
+                // The next run is another person's.
+                reader.end_reported = true;
+                self.answer(&Answer::Ended(replaced.view.clone()));
+                if reader.follow == Follow::Run {
+                    self.answer(&Answer::End);
+                    return Ok(false);
+                }
+            }
             if reader.run < app.run && (reader.next >= app.first || reader.follow != Follow::Always)
             {
                 (reader.run, reader.end_reported) = (app.run, false);

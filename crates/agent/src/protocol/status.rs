@@ -17,6 +17,37 @@ pub struct Apps {
     /// applications are not listed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<u32>,
+    /// Who has the container: one lease for each person with an application there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<Lease>,
+}
+
+/// One person's hold on a container. Times are durations, so that no two clocks are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Lease {
+    /// The person's name for the API server.
+    pub who: String,
+    /// The applications that this person started.
+    pub apps: Vec<String>,
+    /// Milliseconds since it began.
+    pub held_ms: u64,
+    /// Milliseconds since the person's last request or connection; 0 while connected.
+    pub unseen_ms: u64,
+    /// Milliseconds until its applications are stopped; without it, it ends with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
+}
+
+/// Why an application was stopped, where its own user did not ask for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// This person took the container over.
+    TakeOver(String),
+    /// The lease ended.
+    Lease,
 }
 
 /// The agent that starts applications.
@@ -66,6 +97,9 @@ pub struct App {
     /// does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stand_in: bool,
+    /// Why it was stopped, where its own user did not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
 }
 
 /// Whether an application runs.

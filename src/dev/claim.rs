@@ -1,0 +1,71 @@
+//! What the user claims of a container, and leases as text.
+
+use std::cell::Cell;
+
+use tokio::sync::OnceCell;
+
+use super::{flags::LeaseFlags, table::span};
+use diyadm_agent::protocol::{App, Claim, EndedBy, Lease};
+
+/// What the user claims of a container.
+#[derive(Debug, Default)]
+pub(crate) struct UserClaim {
+    pub(super) claim: Cell<Claim>,
+    pub(super) for_ms: Cell<Option<u64>>,
+    /// The user's name for the API server, asked when something is started or stopped; `None` if
+    /// that is unknown.
+    pub(super) who: OnceCell<Option<String>>,
+}
+
+impl UserClaim {
+    /// As the flags say.
+    pub(crate) fn from_flags(flags: &LeaseFlags) -> Self {
+        let claim = match (flags.take_over, flags.share) {
+            (true, _) => Claim::TakeOver,
+            (_, true) => Claim::Share,
+            _ => Claim::Free,
+        };
+        Self { claim: claim.into(), for_ms: flags.time.into(), who: OnceCell::new() }
+    }
+}
+
+/// `ann has the container: app, for 2h, last seen 5m ago`
+pub(crate) fn held(lease: &Lease) -> String {
+    let Lease { who, apps, held_ms, unseen_ms, left_ms } = lease;
+    let seen = match unseen_ms {
+        0 => "connected now".to_owned(),
+        ago => format!("last seen {} ago", span(*ago)),
+    };
+    let left = left_ms.map(|left| format!(", {} left", span(left))).unwrap_or_default();
+    format!("{who} has the container: {}, for {}, {seen}{left}", apps.join(", "), span(*held_ms))
+}
+
+/// Who stopped an application, where its own user did not: `; ann took the container over`.
+pub(crate) fn ended_by(app: &App) -> String {
+    match &app.ended_by {
+        None => String::new(),
+        Some(EndedBy::TakeOver(who)) => format!("; {who} took the container over"),
+        Some(EndedBy::Lease) => "; its lease ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lease_is_described_by_person_applications_and_times() {
+        let lease = Lease {
+            who: "ann".to_owned(),
+            apps: vec!["web".to_owned(), "db".to_owned()],
+            held_ms: 7_200_000,
+            unseen_ms: 300_000,
+            left_ms: None,
+        };
+        let text = "ann has the container: web, db, for 2h, last seen 5m ago";
+        assert_eq!(held(&lease), text);
+        let lease = Lease { unseen_ms: 0, left_ms: Some(3_600_000), ..lease };
+        let text = "ann has the container: web, db, for 2h, connected now, 1h left";
+        assert_eq!(held(&lease), text);
+    }
+}

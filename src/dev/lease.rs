@@ -1,0 +1,107 @@
+//! Requests in the user's name, and warnings about the end of a lease.
+
+use std::{convert::Infallible, future::pending, time::Duration};
+
+use anyhow::Result;
+use tokio::time::sleep;
+
+use super::{
+    pods::Pick,
+    reach::Agent,
+    session::Session,
+    table::{lease_of, span},
+};
+use crate::{exit::Failure, kubernetes::UNKNOWN_USER};
+use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request};
+
+/// How long before the end of a lease its holder is warned.
+const WARNING: Duration = Duration::from_mins(15);
+
+impl Session<'_> {
+    /// Sends a request in the user's name, which is refused if another person has the container.
+    pub(crate) async fn ask_by(&self, agent: &mut Agent, request: Request) -> Result<Answer> {
+        self.who().await;
+        let request = self.by(agent, request);
+        let answer = self.ask(agent, &request).await?;
+        if let Answer::Started(_) = answer {
+            // Once: whoever takes over afterwards keeps the container.
+            if self.claim.claim.get() == Claim::TakeOver {
+                self.claim.claim.set(Claim::Free);
+            }
+            self.claim.for_ms.set(None);
+        }
+        Ok(answer)
+    }
+
+    /// The user's name for the API server; `None` if it is unknown.
+    async fn who(&self) -> Option<&str> {
+        let ask = async || {
+            let name = self.cluster.whoami().await.ok();
+            name.filter(|name| name != UNKNOWN_USER)
+        };
+        self.claim.who.get_or_init(ask).await.as_deref()
+    }
+
+    /// Checks that the agent keeps leases, and that the user's name is known.
+    pub(crate) async fn require_leases(&self, agent: &Agent) -> Result<()> {
+        let Hello { build, lease, .. } = &agent.talk.agent;
+        if *lease && self.who().await.is_some() {
+            return Ok(());
+        }
+        if *lease {
+            let what = "The API server does not tell who you are (SelfSubjectReview).";
+            return Err(Failure::no(what, "Without a name there is no lease to extend.").into());
+        }
+        let what = format!("The agent in the container is diyadm {build}, which has no leases.");
+        let hint = format!("`diyadm run --upload-agent {} -- COMMAND` brings", self.target.shown);
+        Err(Failure::no(what, format!("{hint} that of this version.")).into())
+    }
+
+    /// A request in the user's name, if that is known and if the agent keeps leases.
+    pub(crate) fn by(&self, agent: &Agent, request: Request) -> Request {
+        let (claim, for_ms) = (self.claim.claim.get(), self.claim.for_ms.get());
+        let Some(Some(who)) = self.claim.who.get() else { return request };
+        if agent.talk.agent.lease {
+            return Request::By(By { who: who.clone(), claim, for_ms, request: Box::new(request) });
+        }
+        if claim != Claim::Free || for_ms.is_some() {
+            self.terminal.warn(&format!(
+                "the agent in the container is diyadm {}, which does not know who has it: \
+                 --take-over, --share and --for have no effect",
+                agent.talk.agent.build
+            ));
+        }
+        request
+    }
+
+    /// Warns when the lease of an application is about to end. `left` is how long it lasts as last
+    /// seen; without an end this never completes.
+    pub(crate) async fn warn_of_lease_end(
+        &self,
+        pick: &Pick,
+        app: &str,
+        left: Option<u64>,
+    ) -> Infallible {
+        let mut left = left.map(Duration::from_millis);
+        while let Some(wait) = left.and_then(|left| left.checked_sub(WARNING)) {
+            // A little later, so that less than the limit is left then.
+            sleep(wait + Duration::from_secs(1)).await;
+            // It may have been extended.
+            left = self.left(pick, app).await;
+        }
+        if let Some(left) = left {
+            let left = span(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+            let shown = &self.target.shown;
+            self.terminal.warn(&format!(
+                "{app} will be stopped in {left}: `diyadm extend {shown} 2h` gives it two hours"
+            ));
+        }
+        pending().await
+    }
+
+    /// How long the lease of an application lasts; `None` without an end, and without an answer.
+    async fn left(&self, pick: &Pick, app: &str) -> Option<Duration> {
+        let apps = self.existing_agent(pick).await.ok()??.apps().await?;
+        lease_of(&apps.leases, app)?.left_ms.map(Duration::from_millis)
+    }
+}

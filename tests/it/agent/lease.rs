@@ -1,0 +1,270 @@
+//! Two people and one container: who has it, who may start and stop what, and when that ends.
+
+use std::{fs, process::Command};
+
+use diyadm_agent::protocol::{
+    Answer, App, Apps, By, Claim, EndedBy, Failed, Follow, Lease, Logs, Request, Start, State,
+};
+
+use super::{
+    super::rig::wait_until,
+    client::{Client, Idle, Message, PROGRAM, script},
+    namespace::{first_child, unshare},
+};
+
+fn by(who: &str, claim: Claim, request: Request) -> Request {
+    Request::By(By { who: who.to_owned(), claim, for_ms: None, request: Box::new(request) })
+}
+
+/// A request that claims nothing.
+fn of(who: &str, request: Request) -> Request {
+    by(who, Claim::Free, request)
+}
+
+/// A start whose lease ends after this time.
+fn timed(who: &str, for_ms: u64, start: Start) -> Request {
+    let request = Box::new(Request::Start(start));
+    Request::By(By { who: who.to_owned(), claim: Claim::Free, for_ms: Some(for_ms), request })
+}
+
+/// An application that prints its name and waits.
+fn waits(name: &str) -> Start {
+    script(name, &format!("echo {name}; exec sleep 1000"))
+}
+
+fn start(name: &str) -> Request {
+    Request::Start(waits(name))
+}
+
+fn stop(name: &str) -> Request {
+    Request::Stop { name: name.to_owned(), grace_ms: 60_000 }
+}
+
+fn wait(name: &str) -> Request {
+    Request::Wait { name: name.to_owned() }
+}
+
+fn follow(name: &str) -> Request {
+    Request::Logs(Logs { name: name.to_owned(), follow: Follow::Run, ..Logs::default() })
+}
+
+#[track_caller]
+fn held(client: &mut Client, request: &Request) -> Lease {
+    match client.failed(request) {
+        Failed::Held(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn apps(client: &mut Client) -> Apps {
+    match client.asked(&Request::List) {
+        Answer::Apps(apps) => apps,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Who has which applications.
+fn leases(client: &mut Client) -> Vec<(String, String)> {
+    let leases = apps(client).leases.into_iter();
+    leases.map(|lease| (lease.who, lease.apps.join(" "))).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(who, apps)| ((*who).to_owned(), (*apps).to_owned())).collect()
+}
+
+/// The end of what a client follows.
+fn end(client: &mut Client) -> App {
+    loop {
+        match client.next_message().expect("an end") {
+            Message::Answer(Answer::Ended(app)) => return app,
+            Message::Answer(Answer::Started(_)) | Message::Line { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn second_person_is_refused_until_the_first_one_stops() {
+    let idle = Idle::start(&[]);
+    let (mut ann, mut ben) = (idle.client(), idle.client());
+    ann.started(&of("ann", start("web")));
+    let requests = [
+        start("web"),
+        start("other"),
+        stop("web"),
+        Request::Restart { name: "web".into(), grace_ms: 0 },
+        Request::Remove { name: "web".into() },
+        Request::Signal { name: "web".into(), signal: 9 },
+        Request::Extend { for_ms: 1 },
+    ];
+    for request in requests {
+        let lease = held(&mut ben, &of("ben", request));
+        assert_eq!((&lease.who[..], &lease.apps[..]), ("ann", &["web".to_owned()][..]));
+        assert_eq!((lease.unseen_ms, lease.left_ms), (0, None), "she is connected");
+    }
+    // Everybody may look, and a lost connection loses nothing.
+    drop(ann);
+    wait_until("her connection is seen to be lost", || apps(&mut ben).leases[0].unseen_ms > 0);
+    assert_eq!(leases(&mut ben), pairs(&[("ann", "web")]));
+    let mut ann = idle.client();
+    ann.started(&of("ann", start("worker")));
+    assert_eq!(apps(&mut ben).leases[0].unseen_ms, 0);
+    ann.ended(&of("ann", stop("web")));
+    held(&mut ben, &of("ben", start("web")));
+    ann.ended(&of("ann", stop("worker")));
+    assert_eq!(leases(&mut ben), []);
+    ben.started(&of("ben", start("web")));
+    assert_eq!(leases(&mut ben), pairs(&[("ben", "web")]));
+}
+
+#[test]
+fn take_over_stops_in_order_and_tells_the_first_person() {
+    let idle = Idle::start(&[]);
+    let (mut ann, mut anns_log, mut ben) = (idle.client(), idle.client(), idle.client());
+    let polite = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    ann.started(&of("ann", Request::Start(script("app", polite))));
+    ann.started(&of("ann", start("worker")));
+    ann.ask(&follow("app"));
+    anns_log.ask(&follow("worker"));
+    assert!(matches!(ann.next_message(), Some(Message::Line { .. })));
+
+    // The same name, as it is the default one.
+    let app = ben.started(&by("ben", Claim::TakeOver, start("app")));
+    assert_eq!(app.restarts, 1);
+    let Some(Message::Line { text, .. }) = ann.next_message() else { panic!("its last line") };
+    assert_eq!(text, b"bye");
+    let taken = Some(EndedBy::TakeOver("ben".to_owned()));
+    for client in [&mut ann, &mut anns_log] {
+        let app = end(client);
+        assert!(matches!(&app.state, State::Ended(end) if end.asked), "{app:?}");
+        assert_eq!(app.ended_by, taken);
+        assert_eq!(client.answer(), Answer::End, "she does not follow his run");
+    }
+    assert_eq!(leases(&mut ben), pairs(&[("ben", "app")]));
+    held(&mut ann, &of("ann", start("app")));
+    // She stops his, which is not hers then.
+    ann.ended(&by("ann", Claim::TakeOver, stop("app")));
+    assert_eq!(leases(&mut ben), []);
+}
+
+#[test]
+fn take_over_at_the_same_moment_has_one_winner() {
+    let idle = Idle::start(&[]);
+    let (mut ann, mut ben, mut eve) = (idle.client(), idle.client(), idle.client());
+    let go = idle.folder.path().join("go");
+    let slow = format!(
+        "trap 'echo stopping; until [ -e {} ]; do sleep 0.05; done; exit 0' TERM; echo up; \
+         while :; do sleep 0.05; done",
+        go.display()
+    );
+    ann.started(&of("ann", Request::Start(script("app", &slow))));
+    assert_eq!(idle.shown.recv().unwrap(), "up");
+    ben.ask(&by(
+        "ben",
+        Claim::TakeOver,
+        Request::Start(Start { grace_ms: 900_000, ..waits("ben") }),
+    ));
+    assert_eq!(idle.shown.recv().unwrap(), "stopping");
+    let lease = held(&mut eve, &by("eve", Claim::TakeOver, start("eve")));
+    assert_eq!(lease.who, "ben");
+    fs::write(go, "").unwrap();
+    assert!(matches!(ben.answer(), Answer::Started(_)));
+    assert_eq!(leases(&mut eve), pairs(&[("ben", "ben")]));
+    eve.started(&by("eve", Claim::TakeOver, start("eve")));
+    assert_eq!(leases(&mut eve), pairs(&[("eve", "eve")]));
+}
+
+#[test]
+fn two_people_share_where_they_say_so() {
+    let idle = Idle::start(&[]);
+    let (mut ann, mut ben) = (idle.client(), idle.client());
+    ann.started(&of("ann", start("web")));
+    held(&mut ben, &by("ben", Claim::Share, start("web")));
+    ben.started(&by("ben", Claim::Share, start("db")));
+    assert_eq!(leases(&mut ben), pairs(&[("ann", "web"), ("ben", "db")]));
+    // Each has what is theirs, now without saying so.
+    ben.started(&of("ben", Request::Restart { name: "db".into(), grace_ms: 60_000 }));
+    held(&mut ben, &of("ben", stop("web")));
+    held(&mut ann, &of("ann", stop("db")));
+    ben.ended(&of("ben", stop("db")));
+    assert_eq!(leases(&mut ben), pairs(&[("ann", "web")]));
+    // Someone without a name, as an earlier diyadm, is not refused.
+    ben.ended(&stop("web"));
+    assert_eq!(leases(&mut ben), []);
+}
+
+#[test]
+fn lease_ends_at_its_time_and_the_stand_in_comes_back() {
+    let idle = Idle::start(&["--stand-in", "--", "sh", "-c", "echo stand-in; exec sleep 1000"]);
+    let (mut ann, mut ben) = (idle.client(), idle.client());
+    let shows = |line: &str| assert_eq!(idle.shown.recv().unwrap(), line);
+    shows("stand-in");
+    let hour = 3_600_000;
+    ann.started(&timed("ann", hour, waits("web")));
+    shows("web");
+    ann.ask(&follow("web"));
+    let now = of("ann", Request::Extend { for_ms: 0 });
+    assert!(matches!(idle.client().asked(&now), Answer::Apps(_)));
+    let app = end(&mut ann);
+    assert_eq!(app.ended_by, Some(EndedBy::Lease));
+    assert_eq!(ann.answer(), Answer::End);
+    shows("stand-in");
+    assert_eq!(leases(&mut ben), []);
+
+    // It keeps the container for an application that ended by itself, and can be set anew.
+    ann.started(&timed("ann", hour, script("web", "exit 1")));
+    ann.ended(&wait("web"));
+    let lease = held(&mut ben, &of("ben", start("web")));
+    assert!(lease.left_ms.is_some_and(|left| left <= hour && left > hour / 2), "{lease:?}");
+    let Answer::Apps(extended) = ann.asked(&of("ann", Request::Extend { for_ms: 3 * hour })) else {
+        panic!("a list");
+    };
+    assert!(extended.leases[0].left_ms.is_some_and(|left| left > 2 * hour));
+    ann.asked(&now);
+    wait_until("its end", || apps(&mut ben).leases.is_empty());
+    ben.started(&of("ben", start("web")));
+    let failed = ann.failed(&of("eve", Request::Extend { for_ms: hour }));
+    assert!(matches!(failed, Failed::Held(lease) if lease.who == "ben"));
+}
+
+/// Where PID 1 is a shell, the supervisor can be killed without the container.
+#[test]
+fn lease_outlives_a_killed_supervisor() {
+    let mut command = require!(unshare());
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    command.args(["sh", "-c", "while :; do sleep 1000; done"]);
+    let mut container = command.spawn().unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", container.id());
+    while fs::read_to_string(&children).unwrap().is_empty() {}
+    let first = first_child(container.id());
+    let enter = || {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &first, "-p", "-m", PROGRAM, "relay", "--socket"]).arg(&socket);
+        Client::of(command)
+    };
+    let mut ann = enter();
+    // Nobody reads its output after the kill.
+    let quiet = script("web", "exec sleep 1000 >/dev/null 2>&1");
+    let app = ann.started(&timed("ann", 3_600_000, quiet));
+    let Some(agent) = apps(&mut ann).supervisor else { panic!("it supervises") };
+    let kill = format!("kill -9 {}", agent.pid);
+    let mut inside = Command::new("nsenter");
+    assert!(inside.args(["-t", &first, "-p", "-m", "sh", "-c", &kill]).status().unwrap().success());
+    assert_eq!(ann.next_message(), None);
+
+    let mut ben = enter();
+    let lease = held(&mut ben, &of("ben", start("db")));
+    assert_eq!((&lease.who[..], &lease.apps[..]), ("ann", &["web".to_owned()][..]));
+    assert!(lease.left_ms.is_some_and(|left| left <= 3_600_000), "{lease:?}");
+    let [web] = &apps(&mut ben).apps[..] else { panic!("what runs") };
+    assert_eq!((&web.state, web.pid), (&State::Running, app.pid));
+    ben.started(&by("ben", Claim::TakeOver, start("db")));
+    assert_eq!(leases(&mut ben), pairs(&[("ben", "db")]));
+    let names: Vec<_> = apps(&mut ben).apps.into_iter().map(|app| app.name).collect();
+    assert_eq!(names, ["db"], "hers has ended");
+    assert_eq!(ben.asked(&Request::StopAll { grace_ms: 60_000, exit: true }), Answer::Sent);
+    assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
+    container.wait().unwrap();
+}
