@@ -100,6 +100,12 @@ pub struct Application {
     pub name: String,
     /// `running`, `stopping`, `exit 1`, `SIGKILL (out of memory)`
     pub state: String,
+    /// Who started it, by the name for the API server; absent if nobody's lease covers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Milliseconds until the lease ends, if it has an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
 }
 
 /// An idle container.

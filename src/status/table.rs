@@ -25,7 +25,7 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
             columns,
             "NAMESPACE",
             titles,
-            ["BY", "CONTAINERS", "APPLICATIONS", "NOTE"],
+            ["BY", "CONTAINERS", "APPLICATIONS", "WHO", "LEFT", "NOTE"],
         ));
     }
     for row in rows {
@@ -47,10 +47,15 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
             &newer,
         ];
         let applications = row.applications.iter().map(|app| format!("{} {}", app.name, app.state));
+        let who = row.applications.iter().filter_map(|app| app.who.clone());
+        let left = row.applications.iter().filter_map(|app| app.left_ms);
         let wide = [
             row.by.as_str(),
             &containers.collect::<Vec<_>>().join(","),
             &distinct(applications).join(", "),
+            &distinct(who).join(", "),
+            // Of several leases, the one that ends first.
+            &left.min().map(|ms| span(ms.div_ceil(1000).cast_signed())).unwrap_or_default(),
             row.note.as_str(),
         ];
         lines.push(cells(columns, &row.namespace, narrow, wide));
@@ -61,7 +66,10 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
 /// The time from `at` (RFC 3339) to `now` (seconds since 1970), formatted as ages in kubectl.
 pub fn age(at: &str, now: i64) -> String {
     let Ok(at) = at.parse::<jiff::Timestamp>() else { return String::new() };
-    let seconds = (now - at.as_second()).max(0);
+    span((now - at.as_second()).max(0))
+}
+
+fn span(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match () {
         () if seconds < 120 => format!("{seconds}s"),
@@ -77,7 +85,7 @@ fn distinct(words: impl Iterator<Item = String>) -> Vec<String> {
     words
 }
 
-fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 4]) -> Vec<String> {
+fn cells(columns: Columns, namespace: &str, narrow: [&str; 7], wide: [&str; 6]) -> Vec<String> {
     let namespace = columns.namespace.then_some(namespace);
     let wide = wide.into_iter().filter(|_| columns.wide);
     let all = namespace.into_iter().chain(narrow).chain(wide);

@@ -10,13 +10,14 @@ use crate::{
     dev::{
         pods::{Pick, PodRequest, all},
         reach::existing,
+        table::lease_of,
         target::EXEC,
     },
     kubernetes::{Cluster, Right},
     status::{self, Application, Row},
     workload::pods::belongs_to,
 };
-use diyadm_agent::protocol::{App, State};
+use diyadm_agent::protocol::{Apps, State};
 
 /// Number of agents to query at once.
 const AT_ONCE: usize = 8;
@@ -55,14 +56,20 @@ pub(crate) async fn ask(cluster: &Cluster, rows: &mut [Row], objects: &[Value], 
     });
     let mut answers = stream::iter(asked).buffered(AT_ONCE);
     while let Some((at, pick, apps)) = answers.next().await {
-        let applications = apps.into_iter().map(|app| Application {
-            pod: pick.pod.clone(),
-            state: match &app.state {
-                State::Running => "running".to_owned(),
-                State::Stopping => "stopping".to_owned(),
-                State::Ended(end) => end.to_string(),
-            },
-            name: app.name,
+        let Apps { apps, leases, .. } = apps;
+        let applications = apps.into_iter().map(|app| {
+            let lease = lease_of(&leases, &app.name);
+            Application {
+                pod: pick.pod.clone(),
+                state: match &app.state {
+                    State::Running => "running".to_owned(),
+                    State::Stopping => "stopping".to_owned(),
+                    State::Ended(end) => end.to_string(),
+                },
+                who: lease.map(|lease| lease.who.clone()),
+                left_ms: lease.and_then(|lease| lease.left_ms),
+                name: app.name,
+            }
         });
         rows[at].applications.extend(applications);
     }
@@ -81,6 +88,6 @@ fn own<'o>(row: &Row, objects: &'o [Value], pods: &[Value]) -> (&'o [Value], Vec
     (std::slice::from_ref(object), own.collect())
 }
 
-async fn list(cluster: &Cluster, pick: &Pick) -> Option<Vec<App>> {
-    Some(existing(cluster, pick).await.ok()??.apps().await?.apps)
+async fn list(cluster: &Cluster, pick: &Pick) -> Option<Apps> {
+    existing(cluster, pick).await.ok()??.apps().await
 }

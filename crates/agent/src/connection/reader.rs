@@ -41,10 +41,10 @@ impl Connection {
                 reader.next += lost;
                 self.answer(&Answer::Lost { lines: lost });
             }
-            if let Some(replaced) = app.replaced.as_ref().filter(|old| old.run == reader.run)
-                && reader.follow != Follow::No
-                && !reader.end_reported
-                && reader.next >= app.first
+            let is_all_read = reader.next >= app.first;
+            let replaced = app.replaced.as_ref().filter(|old| old.run == reader.run);
+            if let Some(replaced) = replaced
+                .filter(|_| is_all_read && !reader.end_reported && reader.follow != Follow::No)
             {
                 // The next run is another person's.
                 reader.end_reported = true;
@@ -54,8 +54,8 @@ impl Connection {
                     return Ok(false);
                 }
             }
-            if reader.run < app.run && (reader.next >= app.first || reader.follow != Follow::Always)
-            {
+            let goes_on = is_all_read || reader.follow != Follow::Always && replaced.is_none();
+            if reader.run < app.run && goes_on {
                 (reader.run, reader.end_reported) = (app.run, false);
                 if reader.follow == Follow::Always {
                     self.answer(&Answer::Started(supervisor.view(&reader.name)?));
