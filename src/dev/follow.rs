@@ -140,7 +140,8 @@ async fn stream(
             }
             Said::Answer(Answer::Ended(app)) => {
                 let asked = matches!(&app.state, State::Ended(End { asked: true, .. }));
-                if logs.follow == Follow::Always && !(asked && printer.screen.is_some()) {
+                let is_own = asked && app.ended_by.is_none();
+                if logs.follow == Follow::Always && !(is_own && printer.screen.is_some()) {
                     session.terminal.warn(&describe(&app));
                 }
                 if let Some(event) = Event::ended(&app) {

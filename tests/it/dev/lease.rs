@@ -33,7 +33,12 @@ fn second_person_is_refused_or_takes_over() {
         command.stdin(Stdio::null());
         command
     };
-    let run = |who: &str, args: &[&str]| Run::of(&mut command(who, args), "");
+    let run = |who: &str, args: &[&str]| {
+        let run = Run::of(&mut command(who, args), "");
+        // Shown if the test fails.
+        println!("{who} {args:?}\n{}{}", run.stdout, run.stderr);
+        run
+    };
     let sleep = ["--", "sleep", "1000"];
     let starts = |flags: &[&'static str]| [&["run"], flags, &sleep].concat();
 
