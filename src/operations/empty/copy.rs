@@ -25,7 +25,7 @@ use crate::{
     },
     rollout::{self, Observations},
     workload::{
-        Context, OptOut, ParsedObject, Warning,
+        Context, ORIGINAL, OptOut, ParsedObject, Warning,
         copy::{self, Claims, CopySpec},
         recreation,
     },
@@ -294,10 +294,11 @@ async fn make(operation: &Operation<'_>, wanted: &LiveObject, mode: WriteMode) -
         Err(error) => error,
     };
     if error::exists(&error) || error::is_unknown(&error) {
-        let note = |object: &Value| object["metadata"]["annotations"].clone();
+        // It says when, and by whom.
+        let original = |object: &Value| object["metadata"]["annotations"][ORIGINAL].clone();
         return match operation.cluster.get(&DEPLOYMENT, namespace, name).await? {
             // The answer to the creation was lost.
-            Some(there) if error::is_unknown(&error) && note(&there) == note(object) => {
+            Some(there) if error::is_unknown(&error) && original(&there) == original(object) => {
                 Ok(Creation::New(there.into()))
             }
             Some(there) => Ok(Creation::Existing(there)),

@@ -11,7 +11,13 @@ use super::{
     with_webhook::WebhookNamespace,
     workload,
 };
-use crate::rig::{Cluster, Run, Workspace, cluster, wait_until};
+use crate::{
+    proxy::{
+        Fate::{Lose, Pass},
+        Proxy,
+    },
+    rig::{Cluster, Run, Workspace, cluster, wait_until},
+};
 
 fn is_there(cluster: &Cluster, namespace: &str, what: &str) -> bool {
     let get = ["-n", namespace, "get", what, "--ignore-not-found", "-o", "name"];
@@ -60,7 +66,7 @@ fn copy_leaves_the_original_alone_and_is_deleted_by_restore() {
     let made = run(&create).code(0);
     let made =
         made.stderr_has("deployment/shop-me created, a copy of deployment/shop: container app");
-    let made = made.stderr_has("lacks the original's labels app, tier, which selectors use here");
+    let made = made.stderr_has("lacks these labels, which selectors use here: app, tier");
     let made = made.stderr_has("SPRING_NACOS_ADDR of Nacos").stderr_has("1 of 1 Pods are ready");
     assert!(!made.stderr.contains("annotations"), "{}", made.stderr);
     assert_eq!(get("deployment/shop")["metadata"], before["metadata"], "nothing was written to it");
@@ -251,6 +257,35 @@ fn copies_that_the_cluster_refuses_are_explained_and_deleted() {
     quota("deployments", "count/deployments.apps", "2");
     cluster.run(&empty).code(1).stderr_has("A quota does not allow it (403)");
     assert!(is_gone());
+}
+
+/// The original goes away between the first request and the last one.
+#[test]
+fn copy_outlives_a_lost_answer_and_not_its_original() {
+    let cluster = require!(Workspace::new("copy-faults"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    cluster.create(name, &workload("Deployment", "web"));
+    let proxy = Proxy::start(cluster.kubeconfig(), folder);
+    let create = format!("POST /apis/apps/v1/namespaces/{name}/deployments");
+    let args = ["empty", "deploy/web", "--wait=false", "-n", name, "--copy"];
+    let post = create.clone();
+    let lost = move |_, request: &str| if request.starts_with(&post) { Lose } else { Pass };
+    let (made, _) = proxy.run(folder, &[&args[..], &["lost"]].concat(), lost);
+    made.code(0).stderr_has("deployment/web-lost created, a copy of deployment/web");
+
+    let mut delete = cluster.kubectl_command(&["-n", name, "delete", "deployment/web"]);
+    delete.arg("--cascade=orphan");
+    let delete = std::sync::Mutex::new(delete);
+    let deleted = move |_, request: &str| {
+        if request.starts_with(&create) {
+            assert!(delete.lock().unwrap().output().unwrap().status.success());
+        }
+        Pass
+    };
+    let (late, _) = proxy.run(folder, &[&args[..], &["late"]].concat(), deleted);
+    late.code(1)
+        .stderr_has("deployment/web was deleted meanwhile, and deployment/web-late with it");
+    assert!(!is_there(&cluster, name, "deployment/web-late"));
 }
 
 /// In a labelled namespace the copy is empty already, and stays as it is.

@@ -41,9 +41,9 @@ pub(super) fn print_created(
         let why = if knows_selectors {
             "which selectors use here"
         } else {
-            "as the selectors of this namespace may not all be listed"
+            "as you may not list all selectors"
         };
-        let what = format!("  its Pod lacks the original's labels {}, {why}", lost.join(", "));
+        let what = format!("  its Pod lacks these labels, {why}: {}", lost.join(", "));
         operation.terminal.say(&what);
     }
     if let Some(choice) = plan.choice(made) {
