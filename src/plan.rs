@@ -121,8 +121,9 @@ pub fn plan(
             plan.findings.extend(jobs::findings(object, suspended));
             plan.findings.extend(choice(&subject.candidates(rules, context)));
         }
-        // A workload that stays as it is, or is already empty, does not change for its clients.
-        if matches!(does, Does::Template | Does::Pods) {
+        // A workload that stays as it is, is already empty, or gets a stand-in does not change for
+        // its clients.
+        if matches!(does, Does::Template | Does::Pods) && way.stand_in.is_none() {
             let replicas = way.replicas.map(u64::from);
             let replicas = replicas.or_else(|| conflicts::replicas(object, subject.workload()?));
             let emptied = &plan.containers;

@@ -34,16 +34,22 @@ impl Subject<'_> {
         let title = name.map(|name| format!("{}/{name}", kind.kind.to_lowercase()));
         let namespace = self.object.namespace().unwrap_or(context.namespace);
         let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
-        let (what, starts) = if of_pods { ("what it starts", "is") } else { ("it", "starts") };
+        let stands_in = self.decide(rules, context).is_ok_and(|found| found.way.stand_in.is_some());
+        let empty = if stands_in { "with a stand-in" } else { "empty" };
+        let (what, starts) = match (of_pods, stands_in) {
+            (true, true) => ("what it starts", "runs"),
+            (true, false) => ("what it starts", "is"),
+            (false, _) => ("it", "starts"),
+        };
         let choice = self.choice(rules, context);
         let shown = title.as_deref().map(|title| {
             let what = if of_pods { format!("what {title} starts") } else { title.to_owned() };
             Warning::Announcement(format!(
-                "{what} {starts} empty; `diyadm status {title}{place}` shows it"
+                "{what} {starts} {empty}; `diyadm status {title}{place}` shows it"
             ))
         });
         let bare =
-            Warning::Announcement(format!("{what} {starts} empty; `diyadm status` shows it"));
+            Warning::Announcement(format!("{what} {starts} {empty}; `diyadm status` shows it"));
         let annotate = title.filter(|_| kind.mutable).map(|title| {
             Warning::Announcement(format!(
                 "to opt out: `kubectl annotate {title}{place} {LABEL}={DISABLED}`"

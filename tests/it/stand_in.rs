@@ -110,6 +110,13 @@ fn command_that_nothing_says_leaves_the_application_running() {
     let warning = answer["response"]["warnings"][0].as_str().unwrap();
     assert!(warning.contains(STAND_IN_COMMAND) && warning.ends_with("container app"), "{warning}");
 
+    let mut works = review;
+    works["request"]["object"] = workload(&own());
+    let answer = admission::review(works.to_string().as_bytes(), &rules(), "2026-11-24T22:05:35Z");
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+    let warning = answer["response"]["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("deployment/shop starts with a stand-in"), "{warning}");
+
     let given = with_annotation(live, STAND_IN_COMMAND, r#"["serve","a b"]"#);
     let empty = emptied(&given, &rules());
     let command = json!(["/.diyadm/diyadm-agent", "--stand-in", "--", "serve", "a b"]);
