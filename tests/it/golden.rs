@@ -149,6 +149,7 @@ fn render_matches_golden() {
         "--containers=*",
         "--level=pod",
         "--ready=container",
+        "--stand-in=false",
         "--registry=registry.example.org/diyadm",
         "--image-pull-secret=pull",
         "--run-as-user=none",

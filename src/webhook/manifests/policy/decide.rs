@@ -267,9 +267,7 @@ fn looks_emptied() -> String {
             .into_iter()
             .map(|(when, form)| match form {
                 Form::Leave | Form::StandInArgs | Form::Alive => format!("({when})"),
-                Form::StandIn => {
-                    format!("({when} && {at}.optMap(v, {}).orValue(false))", stand_in::is("v"))
-                }
+                Form::StandIn => format!("({when} && {})", stand_in::runs()),
                 Form::Absent => format!("({when} && !{at}.hasValue())"),
                 Form::Value(value) => {
                     format!("({when} && {at}.optMap(v, v == {value}).orValue(false))")

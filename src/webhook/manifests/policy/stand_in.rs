@@ -48,11 +48,16 @@ pub(super) fn command() -> String {
     )
 }
 
-/// Whether a command begins as that of a container with a stand-in.
-pub(super) fn is(command: &str) -> String {
+/// Whether the command of container `i` is that of one with a stand-in.
+pub(super) fn runs() -> String {
+    let command = "variables.containers[i].command";
     let words = STAND_IN_PREFIX.iter().enumerate();
     let words = words.map(|(at, word)| format!(" && {command}[{at}] == {}", cel::text(word)));
-    format!("size({command}) > {}{}", STAND_IN_PREFIX.len(), words.collect::<String>())
+    format!(
+        "\"command\" in variables.containers[i] && size({command}) > {}{}",
+        STAND_IN_PREFIX.len(),
+        words.collect::<String>()
+    )
 }
 
 /// Whether the Pod stays as it is, because what was said contradicts itself, or nothing says what
