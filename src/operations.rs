@@ -124,6 +124,11 @@ impl Operation<'_> {
         }
     }
 
+    /// `would be ` in a dry run, before a participle.
+    pub(crate) fn would(&self) -> &'static str {
+        if self.is_real() { "" } else { "would be " }
+    }
+
     /// `deployment/web`, with its namespace if there are several.
     pub(crate) fn shown(&self, found: &LiveObject) -> String {
         if self.targets.all_namespaces {

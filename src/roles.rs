@@ -140,6 +140,8 @@ fn installer(names: &Names<'_>) -> Rights {
         // The workload that `verify` creates.
         any("apps", &["deployments"], &["delete"]).named(&["test"]),
         any("discovery.k8s.io", &["endpointslices"], &["list"]),
+        // `version` asks a Pod of the server for its own.
+        any("", &["pods/proxy"], &["get"]),
     ]);
     let cluster = vec![
         any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),

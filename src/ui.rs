@@ -17,6 +17,7 @@ use std::{
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
 
+pub(crate) mod notice;
 mod redraw;
 pub mod terminal;
 pub mod text;
@@ -122,11 +123,13 @@ pub fn stream(text: &str) -> Result<()> {
 /// stdout for data that is passed on unchanged: an application's output, manifests. Errors are
 /// [`Unwritten`].
 pub(crate) fn stdout() -> Output<StdoutLock<'static>> {
+    notice::end();
     Output { stream: io::stdout().lock(), name: "stdout" }
 }
 
 /// [`stdout`]'s counterpart.
 pub(crate) fn stderr() -> Output<StderrLock<'static>> {
+    notice::end();
     Output { stream: io::stderr().lock(), name: "stderr" }
 }
 

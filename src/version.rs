@@ -1,6 +1,8 @@
 //! What this program was built from. Pure.
 
-use serde::Serialize;
+use std::env::consts;
+
+use serde::{Serialize, Serializer};
 
 /// Version, commit and platform, in the words of `kubectl version -o json`.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -12,23 +14,24 @@ pub struct Build {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git_commit: Option<&'static str>,
     /// `linux/amd64`, as Go names it.
-    pub platform: &'static str,
+    #[serde(serialize_with = "as_go")]
+    pub platform: Platform,
 }
+
+/// System and processor, as Rust names them.
+pub type Platform = (&'static str, &'static str);
 
 /// This program.
 pub const OWN: Build = Build {
     git_version: concat!("v", env!("CARGO_PKG_VERSION")),
     git_commit: option_env!("DIYADM_COMMIT"),
-    platform: PLATFORM,
+    platform: (consts::OS, consts::ARCH),
 };
 
-const PLATFORM: &str = match (cfg!(target_os = "linux"), cfg!(target_arch = "x86_64")) {
-    (true, true) => "linux/amd64",
-    (true, false) => "linux/arm64",
-    (false, _) if cfg!(windows) => "windows/amd64",
-    (false, true) => "darwin/amd64",
-    (false, false) => "darwin/arm64",
-};
+fn as_go<S: Serializer>((os, arch): &Platform, serializer: S) -> Result<S::Ok, S::Error> {
+    let os = if *os == "macos" { "darwin" } else { os };
+    serializer.collect_str(&format_args!("{os}/{}", diyadm_image::architecture(arch)))
+}
 
 /// Why a webhook of version `server` and this program of version `client` are not supported
 /// together: they differ by more than one minor version. `None` also for what is no version.

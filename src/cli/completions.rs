@@ -30,7 +30,10 @@ use crate::{
         kubeconfig::{Files, Kubeconfig},
         targets::{self, Targets, Unnamed},
     },
-    ui::terminal::{self, Terminal, TerminalFlags},
+    ui::{
+        self,
+        terminal::{self, Terminal, TerminalFlags},
+    },
 };
 
 /// Set by the script in its calls.
@@ -91,6 +94,8 @@ pub fn answered() -> bool {
     if !is_question(&shell, env::args_os()) {
         return false;
     }
+    // The shell has the terminal.
+    ui::notice::end();
     let here = env::current_dir().ok();
     let asked = CompleteEnv::with_factory(|| asking(Cli::command())).var(VARIABLE);
     // Errors are dropped, since a shell cannot show them during completion.

@@ -40,15 +40,6 @@ pub(crate) fn elf(head: &[u8]) -> Option<Elf> {
     Some(Elf { arch, is_static: headers.all(|kind| kind.is_some_and(|kind| kind != 3)) })
 }
 
-/// Converts `uname -m` to Rust's naming.
-pub(crate) fn arch(machine: &str) -> &str {
-    match machine {
-        "amd64" => "x86_64",
-        "arm64" => "aarch64",
-        other => other,
-    }
-}
-
 /// The agents inside this program: the processor in Rust's naming, and the file, compressed with
 /// zstd. The build script writes the list.
 static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/agents.rs"));

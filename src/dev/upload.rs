@@ -15,6 +15,7 @@ use crate::{
     ui::terminal::Terminal,
 };
 use diyadm_agent::protocol::hex;
+use diyadm_image::rust_arch;
 
 const UPLOAD: &str = concat!(include_str!("folder.sh"), include_str!("upload.sh"));
 /// Bytes to send at a time, so that progress is visible.
@@ -44,7 +45,7 @@ pub(super) async fn bring(
     terminal: &Terminal,
 ) -> Result<Brought> {
     let began = Instant::now();
-    let program = program::find(program::arch(machine), how.program.as_deref())?;
+    let program = program::find(rust_arch(machine), how.program.as_deref())?;
     let (length, sum) = (program.len().to_string(), sha256(&program));
     let name = unguessable()?;
     let mut words = vec!["sh", "-c", UPLOAD, "diyadm", &length, &sum, &name];

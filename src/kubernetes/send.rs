@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     io::ErrorKind,
+    pin::pin,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use kube::{client::Body, core::Status};
 use serde_json::Value;
 
 use super::{Cluster, error};
-use crate::ui;
+use crate::ui::{self, notice};
 
 /// Maximum attempts for one request. With pauses, about 15 s pass before the last.
 const TRIES: usize = 8;
@@ -29,6 +30,8 @@ pub(super) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(4))
     .with_max_times(TRIES - 1)
     .with_jitter();
+/// After this time a user wants to know what a command waits for.
+const SLOW: Duration = Duration::from_secs(1);
 /// A longer Retry-After is reported instead.
 const LONGEST_WISH: Duration = Duration::from_secs(30);
 
@@ -99,14 +102,14 @@ impl Cluster {
             }
             outcome
         };
-        let outcome = attempt
+        let answer = attempt
             .retry(PAUSES)
             .when(|Refused { error, wish }| {
                 tries.get() < self.most_tries(error, verb)
                     && wish.is_none_or(|wish| wish <= LONGEST_WISH)
             })
-            .adjust(|refused, pause| Some(pause?.max(refused.wish.unwrap_or_default())))
-            .await;
+            .adjust(|refused, pause| Some(pause?.max(refused.wish.unwrap_or_default())));
+        let outcome = with_notice(answer.into_future()).await;
         outcome.map_err(|refused| error::request(&refused.error, &self.server))
     }
 
@@ -147,6 +150,18 @@ impl Cluster {
         let wish = wish(&parts.headers, &status);
         Err(Refused { error: kube::Error::Api(status.boxed()), wish })
     }
+}
+
+/// Waits, and says so on a terminal if it takes long.
+async fn with_notice<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    if let Ok(outcome) = tokio::time::timeout(SLOW, &mut answer).await {
+        return outcome;
+    }
+    notice::show();
+    let outcome = answer.await;
+    notice::hide();
+    outcome
 }
 
 /// Whether an existing connection ended without an answer.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use diyadm_image::{Config, Entry, Image, architecture};
+use diyadm_image::{Config, Entry, Image, architecture, rust_arch};
 
 use crate::{
     dev::program,
@@ -56,7 +56,7 @@ impl OwnImage {
     /// # Errors
     /// This program lacks what the image needs.
     pub(crate) fn image(self, arch: &str, registry: &RegistryFlag) -> Result<Image> {
-        let arch = program::arch(arch);
+        let arch = rust_arch(arch);
         let layer = match self {
             Self::Webhook => vec![Entry::program("diyadm", &own_program(arch)?)],
             Self::EmptyContainer | Self::Agent => {
@@ -65,9 +65,21 @@ impl OwnImage {
                 vec![Entry::executable(path, agent)]
             }
         };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let labels = vec![("org.opencontainers.image.version".to_owned(), version)];
+        Ok(Image {
+            tag: registry.image(self.name()),
+            architecture: architecture(arch).to_owned(),
+            config: Config { labels, ..self.config() },
+            layers: vec![layer],
+        })
+    }
+
+    /// How it is run, as the Dockerfile says.
+    fn config(self) -> Config {
         let text = |text: &str| text.to_owned();
         let non_root = text("65532:65532");
-        let config = match self {
+        match self {
             Self::Webhook => Config {
                 entrypoint: vec![text("/diyadm")],
                 cmd: vec![text("serve")],
@@ -83,15 +95,7 @@ impl OwnImage {
             Self::EmptyContainer => {
                 Config { entrypoint: vec![text(diyadm_agent::IN_IMAGE)], ..Config::default() }
             }
-        };
-        let labels =
-            vec![(text("org.opencontainers.image.version"), text(env!("CARGO_PKG_VERSION")))];
-        Ok(Image {
-            tag: registry.image(self.name()),
-            architecture: architecture(arch).to_owned(),
-            config: Config { labels, ..config },
-            layers: vec![layer],
-        })
+        }
     }
 }
 
@@ -114,4 +118,38 @@ fn own_program(arch: &str) -> Result<PathBuf> {
         architecture(arch)
     );
     Err(Failure::no(what, hint).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCKERFILE: &str = include_str!("../../Dockerfile");
+
+    /// The last of these instructions in a stage.
+    fn instruction(stage: &str, name: &str) -> Option<&'static str> {
+        let (_, stage) = DOCKERFILE.split_once(&format!(" AS {stage}\n")).unwrap();
+        let lines = stage.lines().take_while(|line| !line.starts_with("FROM "));
+        lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).last()
+    }
+
+    #[test]
+    fn images_have_the_names_and_users_of_the_dockerfile() {
+        for image in OwnImage::ALL {
+            let stage = image.to_possible_value().unwrap();
+            let (stage, config) = (stage.get_name(), image.config());
+            let build = format!("docker build --target {stage} -t {} .", image.name());
+            assert!(DOCKERFILE.contains(&build), "{build}");
+            let list = |name: &str| -> Vec<String> {
+                instruction(stage, name)
+                    .map_or_else(Vec::new, |text| serde_json::from_str(text).unwrap())
+            };
+            assert_eq!(
+                (config.entrypoint, config.cmd),
+                (list("ENTRYPOINT"), list("CMD")),
+                "{stage}"
+            );
+            assert_eq!(config.user, instruction(stage, "USER").unwrap_or_default(), "{stage}");
+        }
+    }
 }

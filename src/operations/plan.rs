@@ -54,6 +54,7 @@ pub(crate) async fn plans(
         flags: cluster.flags(),
     };
     let mut plans = Vec::new();
+    let mut wait = terminal.wait();
     let mut allowed = Allowed::new(cluster);
     for found in &targeted.found {
         let scaled = conflicting.scaler(found);
@@ -103,6 +104,7 @@ pub(crate) async fn plans(
         one.findings.extend(unseen);
         one.findings.extend(denied);
         plans.push(one);
+        wait.count("planned", plans.len(), targeted.found.len());
     }
     Ok((plans, targeted.selection))
 }

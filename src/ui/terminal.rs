@@ -69,6 +69,9 @@ impl Terminal {
     /// The settings from `--quiet`, `--color`, `NO_COLOR`, `CLICOLOR_FORCE` and the type of stderr.
     pub fn new(flags: &TerminalFlags) -> Self {
         let interactive = stderr().is_terminal();
+        if flags.quiet {
+            ui::notice::end();
+        }
         let colour = match flags.color {
             Color::Always => true,
             Color::Never => false,

@@ -2,7 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
+    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
 };
@@ -15,7 +16,7 @@ use openssl::{
 };
 use serde_json::{Value, json};
 
-use super::rig::{Run, Workspace, diyadm, diyadm_reads, program};
+use super::rig::{Run, Workspace, diyadm, diyadm_reads, on_terminal, program};
 
 /// A pipe that nobody reads.
 fn broken() -> Stdio {
@@ -269,6 +270,31 @@ fn kubeconfig(folder: &Path, cluster: &Value, user: &Value) {
         "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x" } }],
     });
     fs::write(folder.join("config"), config.to_string()).unwrap();
+}
+
+#[test]
+fn slow_answer_is_waited_for_with_a_notice_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let server = format!("http://{}", silent.local_addr().unwrap());
+    kubeconfig(folder.path(), &json!({ "server": server }), &json!({}));
+    let mut status = program(folder.path());
+    status.args(["status", "--kubeconfig", "config"]).current_dir(folder.path());
+    let (mut child, mut terminal) = on_terminal(&status);
+    let (mut shown, mut buffer) = (String::new(), [0; 4096]);
+    while !shown.contains("waiting for the API server") {
+        let read = terminal.read(&mut buffer).unwrap();
+        shown.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    drop(silent);
+    // A terminal whose program has ended is an error to read.
+    while let Ok(read @ 1..) = terminal.read(&mut buffer) {
+        shown.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{shown}");
+    let (_, after) = shown.rsplit_once("waiting for the API server").unwrap();
+    assert!(after.starts_with("\r\u{1b}[2K"), "it is erased: {shown:?}");
+    assert!(after.contains("error: The API server"), "{shown:?}");
 }
 
 #[test]

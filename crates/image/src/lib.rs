@@ -92,13 +92,20 @@ impl Entry {
     }
 }
 
-/// A processor that Rust names `arch`, as images name it.
+/// Names of processors: Rust's, and those of Go and of images.
+const PROCESSORS: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
+
+/// A processor that Rust names `arch`, as Go and images name it.
 pub fn architecture(arch: &str) -> &str {
-    match arch {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
+    PROCESSORS.iter().find(|(rust, _)| *rust == arch).map_or(arch, |(_, image)| image)
+}
+
+/// A processor that Go and images name `architecture`, as Rust names it.
+pub fn rust_arch(architecture: &str) -> &str {
+    PROCESSORS
+        .iter()
+        .find(|(_, image)| *image == architecture)
+        .map_or(architecture, |(rust, _)| rust)
 }
 
 /// Lower-case hexadecimal digits.

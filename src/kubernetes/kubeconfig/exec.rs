@@ -20,7 +20,7 @@ use super::{
     path::resolve,
     trust::Identity,
 };
-use crate::{exit::quoted, yaml};
+use crate::{exit::quoted, ui, yaml};
 
 /// What a plugin reads from its environment.
 const EXEC_INFO: &str = "KUBERNETES_EXEC_INFO";
@@ -113,6 +113,8 @@ impl Plugin {
     /// Runs it to its end.
     pub(super) fn issue(&self) -> Result<Issued, Refused> {
         let Self { command, args, env, api_version, .. } = self;
+        // It may ask its user something.
+        ui::notice::end();
         let is_terminal = io::stdin().is_terminal();
         let interactive = match self.interactive_mode.as_str() {
             "Never" => false,

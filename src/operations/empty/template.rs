@@ -158,7 +158,7 @@ pub(super) async fn recreate(
     };
     match operation.recreate(&found, &new).await {
         Ok(object) => {
-            let would = if operation.is_real() { "" } else { "would be " };
+            let would = operation.would();
             let what = format!("{shown} {would}recreated and emptied{}", operation.dry());
             operation.terminal.done(&what, None);
             let found = LiveObject { object, ..found };

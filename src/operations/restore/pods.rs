@@ -238,7 +238,7 @@ async fn recreate(
         new = played(&new, &refusal(&new)?)?.into();
     }
     let object = operation.recreate(found, &new).await?;
-    let would = if operation.is_real() { "" } else { "would be " };
+    let would = operation.would();
     let what = format!("{shown} {would}recreated and restored{}", operation.dry());
     operation.terminal.done(&what, None);
     if *interceptor != Interceptor::Nobody {

@@ -46,7 +46,8 @@ pub(super) async fn recover_from_rollout_undo(
             if !is_over {
                 return ControlFlow::Continue(found);
             }
-            operation.terminal.done(&format!("{shown} restored{}", operation.dry()), None);
+            let what = format!("{shown} {}restored{}", operation.would(), operation.dry());
+            operation.terminal.done(&what, None);
             ControlFlow::Break(OperationResult { found, patch, outcome: WorkloadOutcome::Changed })
         }
         Err(error) => ControlFlow::Break(OperationResult::failed(found, error)),

@@ -159,7 +159,7 @@ async fn try_restore(
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
         return Err(Failure::no(what, hint).into());
     }
-    let would = if operation.is_real() { "" } else { "would be " };
+    let would = operation.would();
     let what = format!("{shown} {would}{}{}", form(subject, options), operation.dry());
     operation.terminal.done(&what, None);
     if back.opt_out == OptOut::Set {
@@ -251,7 +251,8 @@ async fn recreate(
         let what = format!("{} was recreated, and something emptied it.", found.shown());
         return Err(Failure::no(what, "Remove the namespace's label, then try again.").into());
     }
-    let what = format!("{} recreated and restored{}", operation.shown(found), operation.dry());
+    let (shown, would) = (operation.shown(found), operation.would());
+    let what = format!("{shown} {would}recreated and restored{}", operation.dry());
     operation.terminal.done(&what, None);
     let declines = |object: &Value| object["metadata"]["annotations"][LABEL] == DISABLED;
     if opt_out == OptOut::Set && declines(&object) && !declines(&found.object) {

@@ -39,13 +39,68 @@ fn events_are_json_lines_on_stdout_by_their_schema() {
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status[0]["applications"][0]["state"], "running", "{status}");
 
-    // The names of applications are completed.
-    let mut bash = std::process::Command::new("bash");
+    // An application's output, its end and its log; a file that is sent.
+    let script = "echo out; echo err >&2; exit 3";
+    let run = ["run", "deploy/shop", "--name", "once", "-o", "json", "--", "sh", "-c", script];
+    let run = typed.run(&run).code(3);
+    cases.lines("events", "run", &run.stdout);
+    let seen = events(&run);
+    assert_eq!((&seen[0]["event"], &seen[0]["application"]), (&"started".into(), &"once".into()));
+    let end = seen.last().unwrap();
+    assert_eq!((&end["event"], &end["code"]), (&"ended".into(), &3.into()), "{}", run.stdout);
+    let lines = |run: &Run| {
+        let mut lines = events(run);
+        lines.retain(|event| event["event"] == "line");
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+        let mut lines: Vec<_> =
+            lines.iter().map(|line| (text(line, "stream"), text(line, "text"))).collect();
+        lines.sort();
+        lines
+    };
+    let printed = [("stderr", "err"), ("stdout", "out")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(lines(&run), printed);
+    let logs = typed.run(&["logs", "deploy/shop", "once", "-o", "json"]).code(0);
+    cases.lines("events", "logs", &logs.stdout);
+    assert_eq!(lines(&logs), printed, "{}", logs.stdout);
+    std::fs::write(folder.join("a"), "1").unwrap();
+    let sync = ["sync", "a", "deploy/shop:/tmp/a", "-o", "json"];
+    let planned = typed.run(&[&sync[..], &["--dry-run"]].concat()).code(0);
+    cases.lines("events", "sync --dry-run", &planned.stdout);
+    assert_eq!(events(&planned)[0]["event"], "planned", "{}", planned.stdout);
+    let synced = typed.run(&sync).code(0);
+    cases.lines("events", "sync", &synced.stdout);
+    let synced = events(&synced);
+    assert_eq!((&synced[0]["event"], &synced[0]["files"]), (&"synced".into(), &1.into()));
+
+    // A build that fails ends `--once`: nothing is sent, and what ran goes on.
+    let pid = typed.app("shop")["pid"].clone();
+    std::fs::remove_file(folder.join("src/app.sh")).unwrap();
+    let mut dev = node.program(folder);
+    dev.args(["dev", "--once", "-o", "json"]).current_dir(folder);
+    let failed = Run::of(&mut dev, "").code(1);
+    cases.lines("events", "dev --once, a failed build", &failed.stdout);
+    let seen = events(&failed);
+    let names: Vec<_> = seen.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["building", "built"], "{}", failed.stdout);
+    assert_eq!(seen[1]["success"], false);
+    failed.stderr_has("error: The build failed.").stderr_has("#build-failed");
+    assert_eq!(typed.app("shop")["pid"], pid);
+
+    // The names of applications and containers, of contexts and of targets are completed.
     let script = typed.run(&["completions", "bash"]).code(0).stdout;
-    let line = format!("diyadm logs{} -n {} deploy/shop ", node.flags(), node.name);
-    bash.args(["--norc", "-c", crate::completion::BASH]);
-    let bash = Run::of(bash.env("SCRIPT", script).env("LINE", line), "").code(0);
-    assert_eq!(bash.stdout.lines().next(), Some("shop"), "{}", bash.stdout);
+    let flags = node.flags();
+    let context = node.kubectl(&["config", "current-context"], "");
+    for (line, expected) in [
+        (format!("logs{flags} -n {} deploy/shop ", node.name), "shop"),
+        (format!("logs{flags} -n {} deploy/shop -c ", node.name), "shop"),
+        (format!("sync{flags} -n {} a deploy/sh", node.name), "deploy/shop:"),
+        (format!("status{flags} --context "), context.trim()),
+    ] {
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--norc", "-c", crate::completion::BASH]).env("SCRIPT", &script);
+        let bash = Run::of(bash.env("LINE", format!("diyadm {line}")), "").code(0);
+        assert!(bash.stdout.lines().any(|word| word == expected), "{line}: {}", bash.stdout);
+    }
 
     cases.hold();
 }

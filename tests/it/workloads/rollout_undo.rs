@@ -114,7 +114,9 @@ fn empty_template_without_original_is_found_in_revisions() {
         assert_eq!(board[0]["state"], "untrusted", "{board}");
         assert!(board[0]["note"].as_str().unwrap().contains("has no original"), "{board}");
         for dry in ["client", "server"] {
-            run(&["restore", &what, &format!("--dry-run={dry}")]).code(0).stderr_has("restored (");
+            run(&["restore", &what, &format!("--dry-run={dry}")])
+                .code(0)
+                .stderr_has("would be restored (");
         }
         run(&["restore", "--all"]).code(0).stderr_has("older revision").stderr_has("was deleted");
         assert_eq!(stored(&cluster, name, &what), before);

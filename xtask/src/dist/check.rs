@@ -79,7 +79,7 @@ pub(super) fn all(
     check("archive", files.archive(&scratch))?;
     check("checksums", files.checksums())?;
     check("same bytes", same(folder, again))?;
-    check("completions", shells::completions(&files.unpacked))?;
+    check("completions", shells::completions(&files.unpacked, cluster))?;
     check("man pages", shells::pages(&files.unpacked.join("man/man1")))?;
     check("book", book::build().map(|()| Untried::new()))?;
     check("Debian package", files.package(&scratch))?;

@@ -19,7 +19,7 @@ pub(super) fn missing(arch: &str) -> Option<String> {
         return Some(format!(
             "there is no {gcc} (Debian: gcc-{0}-linux-gnu and libc6-dev-{1}-cross)",
             arch.replace('_', "-"),
-            if arch == "aarch64" { "arm64" } else { "amd64" }
+            diyadm_image::architecture(arch)
         ));
     }
     let libraries = Command::new("rustc")

@@ -31,8 +31,8 @@ pub(super) const PLATFORMS: [Platform; 5] = [
 impl Platform {
     /// This machine.
     pub(super) fn own() -> Result<Self> {
-        let is_own =
-            |one: &&Self| one.os == env::consts::OS && one.rust_arch() == env::consts::ARCH;
+        let os = if env::consts::OS == "macos" { "darwin" } else { env::consts::OS };
+        let is_own = |one: &&Self| one.os == os && one.rust_arch() == env::consts::ARCH;
         PLATFORMS.iter().find(is_own).copied().context("no release is for this machine's processor")
     }
 
@@ -43,7 +43,7 @@ impl Platform {
 
     /// The processor as Rust names it.
     pub(super) fn rust_arch(self) -> &'static str {
-        if self.arch == "arm64" { "aarch64" } else { "x86_64" }
+        diyadm_image::rust_arch(self.arch)
     }
 
     /// The name of the program's file.

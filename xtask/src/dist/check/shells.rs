@@ -7,15 +7,16 @@ use anyhow::{Context, Result, ensure};
 use super::{Untried, has};
 use crate::process;
 
-/// Loads the script `$1` and prints what the shell offers for `diyadm unin`.
+/// Loads the script `$1` and prints what the shell offers for `$LINE`.
 const PROBES: [(&str, &[&str], &str, &str); 4] = [
     (
         "bash",
         &["--norc", "-c"],
         "diyadm.bash",
         "compopt() { :; }; source \"$1\"; complete -p diyadm > /dev/null || exit 1
-         COMP_WORDS=(diyadm unin) COMP_CWORD=1 COMP_TYPE=9
-         _clap_complete_diyadm diyadm unin diyadm; printf '%s\\n' \"${COMPREPLY[@]}\"",
+         read -ra COMP_WORDS <<< \"$LINE\"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_TYPE=9
+         _clap_complete_diyadm diyadm \"${COMP_WORDS[COMP_CWORD]}\" diyadm
+         printf '%s\\n' \"${COMPREPLY[@]}\"",
     ),
     (
         "zsh",
@@ -24,24 +25,31 @@ const PROBES: [(&str, &[&str], &str, &str); 4] = [
         "autoload -Uz compinit; compinit -u -D; source \"$1\"
          [[ -n $_comps[diyadm] ]] || exit 1
          _describe() { print -rl -- ${(P)${@[-1]}} }
-         words=(diyadm unin); CURRENT=2; $_comps[diyadm]",
+         words=(${=LINE}); CURRENT=$#words; $_comps[diyadm]",
     ),
     (
         "fish",
         &["--no-config", "-c"],
         "diyadm.fish",
-        "source $argv[1]; complete --do-complete 'diyadm unin'",
+        "source $argv[1]; complete --do-complete $LINE",
     ),
     (
         "pwsh",
         &["-NoProfile", "-CommandWithArgs"],
         "diyadm.ps1",
-        ". $args[0]; (TabExpansion2 'diyadm unin' 11).CompletionMatches.CompletionText",
+        ". $args[0]; (TabExpansion2 $env:LINE $env:LINE.Length).CompletionMatches.CompletionText",
     ),
 ];
 
-/// Each completion in its shell; bash must be there.
-pub(super) fn completions(unpacked: &Path) -> Result<Untried> {
+/// Each completion in its shell: of a command, and of a namespace of the cluster in this folder. bash
+/// must be there.
+pub(super) fn completions(unpacked: &Path, cluster: Option<&Path>) -> Result<Untried> {
+    let mut lines = vec![("diyadm unin".to_owned(), "uninstall")];
+    lines.extend(cluster.map(|cluster| {
+        let kubeconfig = cluster.join("admin.kubeconfig");
+        let line = format!("diyadm --kubeconfig {} status -n kube-sy", kubeconfig.display());
+        (line, "kube-system")
+    }));
     let mut untried = Vec::new();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = [unpacked.to_owned()].into_iter().chain(std::env::split_paths(&path));
@@ -51,16 +59,17 @@ pub(super) fn completions(unpacked: &Path) -> Result<Untried> {
             untried.push(shell);
             continue;
         }
-        let mut command = Command::new(shell);
-        command.args(flags).arg(probe);
-        // The first argument after the text is $0 in bash and zsh.
-        if matches!(shell, "bash" | "zsh") {
-            command.arg(shell);
+        for (line, expected) in &lines {
+            let mut command = Command::new(shell);
+            command.args(flags).arg(probe).env("LINE", line).env("PATH", &path);
+            // The first argument after the text is $0 in bash and zsh.
+            if matches!(shell, "bash" | "zsh") {
+                command.arg(shell);
+            }
+            let offered = process::output(command.arg(unpacked.join("completions").join(script)))?;
+            let is_right = |offer: &str| offer.starts_with(expected);
+            ensure!(offered.lines().any(is_right), "{shell} offers {offered:?} for `{line}`");
         }
-        command.arg(unpacked.join("completions").join(script)).env("PATH", &path);
-        let offered = process::output(&mut command)?;
-        let is_right = |line: &str| line.starts_with("uninstall");
-        ensure!(offered.lines().any(is_right), "{shell} offers {offered:?} for `diyadm unin`");
     }
     Ok(untried)
 }
