@@ -15,7 +15,7 @@ use crate::{exit::Failure, kubernetes::UNKNOWN_USER};
 use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request};
 
 /// How long before the end of a lease its holder is warned.
-const WARNING: Duration = Duration::from_mins(15);
+const WARNING: Duration = Duration::from_secs(15 * 60);
 
 impl Session<'_> {
     /// Sends a request in the user's name, which is refused if another person has the container.
