@@ -101,7 +101,7 @@ pub struct App {
     /// The application [default: the one that runs]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
-    /// Also if it is another person's
+    /// Take the container over from another person
     #[arg(long)]
     pub take_over: bool,
     /// Flags for stopping it

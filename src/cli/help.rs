@@ -261,10 +261,11 @@ mod tests {
     }
 
     /// Flags that are about different things in different commands.
-    const OWN_TEXT: [&str; 14] = [
+    const OWN_TEXT: [&str; 15] = [
         "all",
         "dry-run",
         "filename",
+        "for",
         "force",
         "key",
         "level",
@@ -302,9 +303,10 @@ mod tests {
         }
         texts.retain(|long, texts| texts.len() > 1 && !OWN_TEXT.contains(&long.as_str()));
         assert!(texts.is_empty(), "{texts:#?}");
-        // `--key` is a file of the server, and the kind of a new key; `dev` reads one file.
+        // `--key` is a file of the server, and the kind of a new key; `dev` reads one file; `rights
+        // --for` has a role.
         values.retain(|long, values| {
-            values.len() > 1 && !["key", "dry-run", "filename"].contains(&long.as_str())
+            values.len() > 1 && !["key", "dry-run", "filename", "for"].contains(&long.as_str())
         });
         assert!(values.is_empty(), "{values:#?}");
     }

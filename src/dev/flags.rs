@@ -45,7 +45,7 @@ pub struct AgentFlags {
 /// Flags for a container that another person may have.
 #[derive(Args, Debug, Clone, Default)]
 pub struct LeaseFlags {
-    /// Stop what another person runs in the container first
+    /// Take the container over from another person
     #[arg(long)]
     pub take_over: bool,
     /// Run beside what another person runs in the container
