@@ -26,7 +26,7 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
         &[
             "diyadm empty deploy/web",
             "diyadm empty sts/db -n shop --image keep --replicas 1",
-            "diyadm empty deploy/web --copy me --env QUEUE_GROUP=me",
+            "diyadm empty deploy/web --copy me",
         ],
     ),
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),

@@ -113,7 +113,7 @@ async fn try_create(
     if let Some(there) = there {
         return existing(operation, found, &wanted, there);
     }
-    let registries = copy::registries(&new.object, &chosen, &[]);
+    let registries = copy::registries(&new.object, &wanted.object, &chosen);
     let made = match operation.work.dry_run.mode {
         Some(DryRun::Client) => wanted.object.clone(),
         mode => match make(operation, &wanted, mode.into()).await? {

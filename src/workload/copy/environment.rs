@@ -14,29 +14,30 @@ const REGISTRIES: [(&str, &str); 5] = [
 ];
 
 /// Service registries that the environment of these containers names, each with its first variable.
-/// Variables in `env` were set for the copy.
+/// Variables that emptying changed, from `copy` to `emptied`, were set for the copy.
 pub fn registries(
     copy: &Value,
+    emptied: &Value,
     containers: &[String],
-    env: &[(String, String)],
 ) -> Vec<(&'static str, String)> {
-    let own = copy.pointer(&format!("{}/spec/containers", DEPLOYMENT.template()));
-    let own = own.and_then(Value::as_array).into_iter().flatten();
-    let is_chosen =
-        |container: &&Value| containers.iter().any(|name| container["name"] == name.as_str());
-    let variables = own
-        .filter(is_chosen)
-        .flat_map(|container| container["env"].as_array().into_iter().flatten());
+    let all = |object: &Value, name: &str| {
+        let own = object.pointer(&format!("{}/spec/containers", DEPLOYMENT.template()));
+        let own = own.and_then(Value::as_array).into_iter().flatten();
+        let own = own.filter(|container| container["name"] == name);
+        own.flat_map(|container| container["env"].as_array().cloned().unwrap_or_default())
+            .collect::<Vec<_>>()
+    };
     let mut found: Vec<(&str, String)> = Vec::new();
-    for variable in variables {
-        let [name, value] = ["name", "value"].map(|field| variable[field].as_str().unwrap_or(""));
-        if env.iter().any(|(own, _)| own == name) {
-            continue;
-        }
-        let text = format!("{name} {value}").to_lowercase();
-        for (word, registry) in REGISTRIES {
-            if text.contains(word) && !found.iter().any(|(known, _)| *known == registry) {
-                found.push((registry, name.to_owned()));
+    for container in containers {
+        let kept = all(emptied, container);
+        for variable in all(copy, container).iter().filter(|variable| kept.contains(variable)) {
+            let [name, value] =
+                ["name", "value"].map(|field| variable[field].as_str().unwrap_or(""));
+            let text = format!("{name} {value}").to_lowercase();
+            for (word, registry) in REGISTRIES {
+                if text.contains(word) && !found.iter().any(|(known, _)| *known == registry) {
+                    found.push((registry, name.to_owned()));
+                }
             }
         }
     }

@@ -153,11 +153,13 @@ fn service_registries_are_found_in_chosen_containers() {
     ]);
     let copy = build(&workload("Deployment", &template), &spec(&BTreeSet::new())).unwrap();
     let chosen = ["app".to_owned()];
-    let of = |env: &[(String, String)]| {
-        registries(&copy, &chosen, env).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    let of = |emptied: &Value| {
+        registries(&copy, emptied, &chosen).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
-    assert_eq!(of(&[]), ["Nacos", "Spring Cloud", "Eureka"]);
-    assert_eq!(of(&[("SPRING_CLOUD_NACOS_ADDR".to_owned(), String::new())]), ["Eureka"]);
+    assert_eq!(of(&copy), ["Nacos", "Spring Cloud", "Eureka"]);
+    let mut emptied = copy.clone();
+    emptied.pointer_mut("/spec/template/spec/containers/0/env/0").unwrap()["value"] = "".into();
+    assert_eq!(of(&emptied), ["Eureka"]);
 }
 
 #[test]

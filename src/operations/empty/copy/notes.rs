@@ -63,7 +63,7 @@ pub(super) fn print_shared(
     for (registry, variable) in registries {
         operation.terminal.warn(&format!(
             "{name} has the variable {variable} of {registry}: an application that registers \
-             itself there gets requests meant for {original}; --env sets another value"
+             itself there gets requests meant for {original}"
         ));
     }
     let (_, volumes) = copy::claims(&found.object);
