@@ -194,8 +194,8 @@ pub fn is_stand_in(text: &str) -> bool {
 
 /// The command of a container with this stand-in, as JSON text.
 pub(super) fn stand_in(command: &[String]) -> String {
-    let prefix = STAND_IN_PREFIX.into_iter();
-    Value::from_iter(prefix.chain(command.iter().map(String::as_str))).to_string()
+    let words = STAND_IN_PREFIX.into_iter().chain(command.iter().map(String::as_str));
+    words.collect::<Value>().to_string()
 }
 
 /// Whether two JSON texts are the same value: the API server writes values anew, with its own

@@ -266,9 +266,8 @@ impl Rules {
                 Some(Image::Keep) => Idle::Shell,
                 _ => Idle::Entrypoint,
             }),
-            image: image.0.unwrap_or_else(|| match stands_in {
-                true => Image::Keep,
-                false => Image::Name(self.empty_image.clone()),
+            image: image.0.unwrap_or_else(|| {
+                if stands_in { Image::Keep } else { Image::Name(self.empty_image.clone()) }
             }),
             level: level.0.unwrap_or(Level::Workload),
             replicas: replicas.0,

@@ -146,12 +146,8 @@ impl Warning {
 
     /// Why the object was not emptied.
     pub fn reason(&self) -> String {
-        match self {
-            other => {
-                let text = other.to_string();
-                text.strip_prefix("not emptied: ").map_or(text.clone(), ToOwned::to_owned)
-            }
-        }
+        let text = self.to_string();
+        text.strip_prefix("not emptied: ").map_or_else(|| text.clone(), ToOwned::to_owned)
     }
 }
 

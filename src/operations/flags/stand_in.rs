@@ -22,7 +22,7 @@ fn command_line(text: &str) -> Result<String, String> {
     } else if text.contains(['\'', '"', '\\']) {
         return Err("quotes need a JSON list: '[\"sh\", \"-c\", \"echo a b\"]'".to_owned());
     } else {
-        Value::from_iter(text.split_whitespace()).to_string()
+        text.split_whitespace().collect::<Value>().to_string()
     };
     let words = stand_in_command(&list);
     let words = words.ok_or_else(|| format!("{text:?} is not a command line"))?;
