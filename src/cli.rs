@@ -6,7 +6,8 @@ use crate::{
     kubernetes::ConnectionFlags,
     operations::flags::{
         EmptyArgs, RestoreArgs, UninstallArgs, check::CheckArgs, init::InitArgs,
-        install::InstallArgs, render::RenderArgs, status::StatusArgs, verify::VerifyArgs,
+        install::InstallArgs, render::RenderArgs, status::StatusArgs, ui::UiArgs,
+        verify::VerifyArgs,
     },
     ui::terminal::TerminalFlags,
 };
@@ -62,6 +63,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Show which workloads are empty, since when and by whom
     Status(StatusArgs),
+    /// Show the workloads on one screen, with keys for what is done to them
+    Ui(UiArgs),
     /// Show what `empty` would do, and what prevents it
     Plan(plan::Plan),
     /// Empty, build, sync, run and forward, and repeat on every change

@@ -6,7 +6,6 @@ use crate::{
     cli::{Cli, Command, completions},
     exit::Code,
     operations::declared_kinds,
-    ui,
 };
 
 mod check;
@@ -35,13 +34,14 @@ mod shell;
 mod status;
 mod stop;
 mod sync;
+mod ui;
 mod uninstall;
 mod verify;
 mod version;
 
 /// Runs the subcommand of the command line.
 pub fn run(cli: Cli) -> Result<Code> {
-    ui::survive_file_limits();
+    crate::ui::survive_file_limits();
     let Cli { global, command } = cli;
     if let Some(file) = &global.connection.kinds {
         declared_kinds::declare(file)?;
@@ -72,6 +72,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Rights(args) => rights::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),
         Command::Status(args) => status::run(&global, &args),
+        Command::Ui(args) => ui::run(&global, &args),
         Command::Version(args) => version::run(&global, &args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => completions::print_script(shell),

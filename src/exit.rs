@@ -200,6 +200,7 @@ pub fn report_usage(error: &clap::Error, tip: Option<&str>) -> Code {
 /// since it may quote any data. The process exits with [`Code::Fault`] if its main thread panics.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        ui::full_screen::restore();
         let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line()));
         let place = place.unwrap_or_default();
         ui::line(&format!("error: internal error in diyadm{place}; the command may be half done."));

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cli ──► commands ──► operations ──► pure:  workload  kinds  pki  yaml  json  mutate  plan  conflicts
-//!                                 │         rollout  status  explain  report  roles  doc_tables
+//!                                 │         rollout  status  screen  explain  report  roles  doc_tables
 //!                                 │         webhook::{admission, manifests, checks}  ui::text
 //!                                 └─► I/O:  kubernetes  webhook::server  dev  ui
 //! ```
@@ -37,6 +37,7 @@ pub mod plan;
 pub mod report;
 pub mod roles;
 pub mod rollout;
+pub mod screen;
 pub mod status;
 pub mod ui;
 pub mod version;

@@ -43,6 +43,7 @@ pub(crate) mod project_flags;
 mod recreate;
 pub(crate) mod replace;
 pub(crate) mod restore;
+pub(crate) mod screen;
 pub(crate) mod server_rules;
 pub(crate) mod staged_files;
 pub(crate) mod status;

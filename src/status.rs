@@ -77,6 +77,11 @@ impl Row {
             && meta["name"] == self.name.as_str()
     }
 
+    /// Whether containers of it may idle, so that applications can run in them.
+    pub fn is_emptied(&self) -> bool {
+        self.state.is_emptied()
+    }
+
     /// Whether it is emptied or restored, and has fewer ready Pods than wanted.
     pub fn lacks_pods(&self) -> bool {
         let counts = self.ready.split_once('/');
@@ -384,7 +389,7 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
 }
 
 /// `1/2`, by the workload's status; `-` if it has no Pods to be ready.
-fn ready(object: &Value) -> String {
+pub fn ready(object: &Value) -> String {
     let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
     if kind.controller == Controller::Itself {
         return format!("{}/1", i64::from(pods::is_ready(object)));

@@ -17,6 +17,7 @@ use std::{
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
 
+pub(crate) mod full_screen;
 pub(crate) mod notice;
 mod redraw;
 pub mod terminal;
@@ -86,6 +87,9 @@ pub(crate) fn survive_file_limits() {
 
 /// One write, so that lines of several processes do not mix.
 fn message(text: &str) {
+    if full_screen::hides_messages() {
+        return;
+    }
     // Without a reader, the message is dropped.
     let _ = stderr().write_all(text.as_bytes());
 }

@@ -9,7 +9,7 @@ type Group = (&'static str, &'static [&'static str]);
 
 /// Every command is in one group.
 const GROUPS: [Group; 5] = [
-    ("Workloads", &["empty", "restore", "status", "plan"]),
+    ("Workloads", &["empty", "restore", "status", "ui", "plan"]),
     (
         "In the container",
         &["dev", "run", "sync", "shell", "logs", "ps", "stop", "restart", "extend", "forward"],
@@ -31,6 +31,7 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
     ),
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),
     ("status", &["diyadm status -n shop", "diyadm status -A --watch"]),
+    ("ui", &["diyadm ui -n shop", "diyadm ui -A --once"]),
     ("plan", &["diyadm plan deploy/web", "diyadm plan -f manifests --image keep -o json"]),
     ("dev", &["diyadm dev --init deploy/web", "diyadm dev --debug", "diyadm dev --once -o json"]),
     (

@@ -7,16 +7,14 @@ use super::runtime;
 use crate::{
     cli::Global,
     exit::Code,
-    kubernetes::{
-        Cluster, POD,
-        targets::{self, Unnamed},
-    },
+    kubernetes::Cluster,
     operations::{
         flags::status::{StatusArgs, StatusFormat},
         status::{
-            applications,
+            applications::{self, Agents},
             follow::Follow,
             printer::{NOTHING, StatusPrinter},
+            sources::StatusSources,
             surroundings::Surroundings,
         },
     },
@@ -28,28 +26,17 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     runtime::run_interruptible("", async {
         let cluster = Cluster::connect(&global.connection).await?;
-        let targeted = targets::find(&cluster, &args.targets, Unnamed::All).await?;
-        targeted.unseen.iter().for_each(|what| terminal.warn(what));
-        let scope = cluster.scope(&args.targets);
+        let autoscalers = args.output != Some(StatusFormat::Name);
+        let sources = StatusSources::read(&cluster, &args.targets, autoscalers).await?;
+        sources.unseen(sources.pods.is_some()).iter().for_each(|what| terminal.warn(what));
+        let StatusSources { scope, targeted, pods, mut around, sees_webhooks } = sources;
         let is_table = args.output.is_none_or(|output| output == StatusFormat::Wide);
         let mut printer = StatusPrinter::new(args);
-        let pods = cluster.list(&POD, scope, "").await.ok();
-        if pods.is_none() {
-            terminal.warn(
-                "Pods may not be listed, so workloads that are empty at level pod are missing here",
-            );
-        }
-        // Whether unreadable workloads are empty is unknown.
-        let sees_all = targeted.everything && pods.is_some() && targeted.unseen.is_empty();
-        let scalers = sees_all && args.output != Some(StatusFormat::Name);
-        let (mut around, errors) =
-            Surroundings::fetch(&cluster, scope, targeted.everything, scalers).await;
-        let sees_webhooks = errors.is_empty();
         if args.watch {
             let sees_pods = pods.is_some();
             let follow = Follow { cluster: &cluster, scope, targeted: &targeted, sees_pods };
-            let show = async |objects: &[Value], pods: &[Value]| {
-                around.look_again().await;
+            let show = async |objects: &[Value], pods: &[Value], _| {
+                around.look_again(Surroundings::OFTEN).await;
                 printer.print_changes(around.rows(objects, pods).await)
             };
             follow.follow(&args.targets, Surroundings::OFTEN, show).await?;
@@ -68,7 +55,8 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
             ));
         }
         if args.output.is_some_and(|output| output != StatusFormat::Name) {
-            applications::ask(&cluster, &mut rows, &objects, &pods).await;
+            let answers = Agents::new(&cluster).ask(&rows, &objects, &pods).await;
+            applications::add(&mut rows, answers);
         }
         if rows.is_empty() && is_table {
             terminal.say(NOTHING);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ui::text::columns_within;
+use crate::ui::text::{columns_within, size};
 use diyadm_agent::protocol::{App, Apps, Lease, State, Supervisor};
 
 /// A Pod's container and its agent's answer.
@@ -136,17 +136,6 @@ pub(crate) fn span(ms: u64) -> String {
     match small.0 {
         0 => format!("{}{}", big.0, big.1),
         _ => format!("{}{}{}{}", big.0, big.1, small.0, small.1),
-    }
-}
-
-/// `0`, `812Ki`, `313Mi`, `2.5Gi`.
-pub(crate) fn size(bytes: u64) -> String {
-    let kib = bytes.div_ceil(1024);
-    match kib {
-        0 => "0".to_owned(),
-        1..1024 => format!("{kib}Ki"),
-        1024..1_048_576 => format!("{}Mi", kib / 1024),
-        _ => format!("{}.{}Gi", kib / 1_048_576, kib % 1_048_576 * 10 / 1_048_576),
     }
 }
 

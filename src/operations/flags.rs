@@ -18,6 +18,7 @@ pub mod install;
 pub mod render;
 mod stand_in;
 pub mod status;
+pub mod ui;
 pub mod verify;
 
 pub use copy::CopyFlags;

@@ -42,6 +42,11 @@ impl State {
         Self::Restored,
     ];
 
+    /// Whether containers of such a workload may idle.
+    pub fn is_emptied(self) -> bool {
+        matches!(self, Self::Empty | Self::Pods | Self::Stuck | Self::Returning | Self::Drifted)
+    }
+
     /// Its name in the status table.
     pub fn as_str(self) -> &'static str {
         match self {

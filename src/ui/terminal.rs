@@ -127,6 +127,11 @@ impl Terminal {
         self.interactive
     }
 
+    /// Whether messages have colour.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// A question, even with `--quiet`; the answer is typed after it.
     pub fn ask(&self, question: &str) {
         ui::ask(question);

@@ -80,6 +80,17 @@ pub fn counted<N: Copy + Display + PartialEq + From<bool>>(
     format!("{count} {word}")
 }
 
+/// A size in bytes: `0`, `812Ki`, `313Mi`, `2.5Gi`.
+pub(crate) fn size(bytes: u64) -> String {
+    let kib = bytes.div_ceil(1024);
+    match kib {
+        0 => "0".to_owned(),
+        1..1024 => format!("{kib}Ki"),
+        1024..1_048_576 => format!("{}Mi", kib / 1024),
+        _ => format!("{}.{}Gi", kib / 1_048_576, kib % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
 /// Lines, each [`escaped`] and ended.
 pub fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     lines.into_iter().fold(String::new(), |mut text, line| {
@@ -117,7 +128,8 @@ const BETWEEN: &str = "   ";
 /// The width below which a column of a table is not cut.
 const NARROWEST: usize = 8;
 
-fn narrow(widths: &mut [usize], most: usize) {
+/// Takes from the widest columns until all together are at most `most` wide, or [`NARROWEST`].
+pub(crate) fn narrow(widths: &mut [usize], most: usize) {
     while widths.iter().sum::<usize>() > most {
         match widths.iter_mut().max() {
             Some(widest) if *widest > NARROWEST => *widest -= 1,

@@ -5,6 +5,7 @@ mod check;
 mod dev;
 mod plan;
 mod review;
+mod screen;
 
 use std::{
     collections::BTreeMap,

@@ -48,6 +48,7 @@ mod rolling_update;
 mod rules;
 mod schemas;
 mod scope;
+mod screen;
 mod serve;
 mod services;
 mod skew;

@@ -32,7 +32,7 @@ pub(crate) use self::{
     reach::reaching_cluster,
     second_apiserver::Second,
     server::Server,
-    terminal::on_terminal,
+    terminal::{on_terminal, on_terminal_of},
     version::{cluster_with, cluster_with_policies, minor_version},
     workspace::Workspace,
 };

@@ -1,12 +1,17 @@
-//! `status --watch`: follows the selected workloads and their Pods.
+//! `status --watch` and `ui`: follows the selected workloads and their Pods.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};
 use serde_json::Value;
 use tokio::{sync::mpsc, time::timeout};
 
+use super::watched::{Watched, copied, only, slim};
 use crate::{
     kubernetes::{
         Cluster, Kind, POD, Scope, Sight,
@@ -17,6 +22,8 @@ use crate::{
 
 /// Changes within this time are shown together.
 const QUIET: Duration = Duration::from_millis(200);
+/// Where something changes all the time, it is shown after this time.
+const LONGEST: Duration = Duration::from_secs(1);
 
 pub(crate) struct Follow<'a> {
     pub(crate) cluster: &'a Cluster,
@@ -29,10 +36,17 @@ pub(crate) struct Follow<'a> {
 /// The origin of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
-    /// A selected workload.
-    Meant(&'static str),
+    /// Selected workloads of the kind at this position.
+    Meant(usize),
     /// Any Pod: at level pod it shows its workload's state, which no selector finds.
     AnyPod,
+}
+
+/// Whether objects changed since they were shown last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Changed,
+    Unchanged,
 }
 
 impl Follow<'_> {
@@ -42,19 +56,17 @@ impl Follow<'_> {
         &self,
         targets: &Targets,
         often: Duration,
-        mut show: impl AsyncFnMut(&[Value], &[Value]) -> Result<()>,
+        mut show: impl AsyncFnMut(&[Value], &[Value], News) -> Result<()>,
     ) -> Result<()> {
         let (tell, mut hear) = mpsc::unbounded_channel();
         let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
         // Without a selector, the selected Pods are among all Pods.
         let twice = labels.is_some() || fields.is_some() || !self.sees_pods;
-        let source = |kind: &'static Kind| {
-            if kind == &POD && !twice { Of::AnyPod } else { Of::Meant(kind.kind) }
-        };
-        let kinds = self.targeted.kinds.iter().filter(|kind| source(kind) != Of::AnyPod);
-        let meant = kinds.map(|kind| {
+        let kinds = self.targeted.kinds.iter().enumerate();
+        let among_pods = kinds.clone().find(|(_, kind)| **kind == &POD && !twice).map(|(at, _)| at);
+        let meant = kinds.filter(|(at, _)| Some(*at) != among_pods).map(|(at, kind)| {
             let of = (*kind, self.scope);
-            self.cluster.follow(of, labels, fields, (Of::Meant(kind.kind), &tell)).boxed_local()
+            self.cluster.follow(of, labels, fields, (Of::Meant(at), &tell)).boxed_local()
         });
         let pods = self.sees_pods.then(|| {
             let of = (&POD, self.scope);
@@ -62,48 +74,62 @@ impl Follow<'_> {
         });
         let follows: Vec<_> = meant.chain(pods).collect();
         let wanted = follows.len();
+        // A placeholder is shown as the object that it contains, but does not have its fields.
+        let held = fields.is_none();
+        let counts = |at: usize, object: &Value| {
+            self.is_meant(self.targeted.kinds[at], object)
+                || (held && recreation::is_placeholder(object))
+        };
         let listen = async {
-            let mut seen: BTreeMap<Of, BTreeMap<(String, String), Value>> = BTreeMap::new();
+            let mut listed = BTreeSet::new();
+            let (mut objects, mut pods) = (Watched::default(), Watched::default());
             loop {
                 let mut next = timeout(often, hear.recv()).await.ok().flatten();
+                let news = if next.is_some() { News::Changed } else { News::Unchanged };
+                let began = Instant::now();
                 while let Some((of, sight)) = next {
-                    match sight {
-                        Sight::All(all) => {
-                            let all = all.into_iter().map(|object| (key(&object), object));
-                            seen.insert(of, all.collect());
+                    let sight = slim(sight);
+                    if matches!(sight, Sight::All(_)) {
+                        listed.insert(of);
+                    }
+                    match of {
+                        Of::Meant(at) => {
+                            objects.take(at, only(sight, |object| counts(at, object)));
                         }
-                        Sight::Set(object) => {
-                            seen.entry(of).or_default().insert(key(&object), object);
-                        }
-                        Sight::Gone(object) => {
-                            seen.entry(of).or_default().remove(&key(&object));
+                        Of::AnyPod => {
+                            if let Some(at) = among_pods {
+                                objects.take(at, copied(&sight, |object| counts(at, object)));
+                            }
+                            pods.take(0, sight);
                         }
                     }
-                    next = timeout(QUIET, hear.recv()).await.ok().flatten();
+                    let still = LONGEST.saturating_sub(began.elapsed()).min(QUIET);
+                    next = timeout(still, hear.recv()).await.ok().flatten();
                 }
-                if seen.len() < wanted {
-                    continue;
+                if listed.len() == wanted {
+                    show(&self.shown(&objects, held), pods.objects(), news).await?;
                 }
-                // In the order of `status` without --watch.
-                let kinds = self.targeted.kinds.iter();
-                let objects = kinds.flat_map(|kind| {
-                    let of_kind = seen.get(&source(kind)).into_iter().flatten();
-                    let mut of_kind: Vec<_> = of_kind.map(|(_, object)| object.clone()).collect();
-                    if fields.is_none() {
-                        of_kind = recreation::as_held(of_kind);
-                    }
-                    of_kind.retain(|object| self.is_meant(kind, object));
-                    of_kind
-                });
-                let objects: Vec<_> = objects.collect();
-                let pods = seen.get(&Of::AnyPod).into_iter().flatten();
-                show(&objects, &pods.map(|(_, pod)| pod.clone()).collect::<Vec<_>>()).await?;
             }
         };
         tokio::select! {
             ended = try_join_all(follows) => ended.map(drop),
             ended = listen => ended,
         }
+    }
+
+    /// The workloads, in the order of `status` without --watch; placeholders as what they hold, if
+    /// that is wanted.
+    fn shown<'o>(&self, objects: &'o Watched, held: bool) -> Cow<'o, [Value]> {
+        if !held || !objects.objects().iter().any(recreation::is_placeholder) {
+            return Cow::Borrowed(objects.objects());
+        }
+        let kinds = self.targeted.kinds.iter().enumerate();
+        let shown = kinds.flat_map(|(at, kind)| {
+            let mut of_kind = recreation::as_held(objects.of_kind(at).to_vec());
+            of_kind.retain(|object| self.is_meant(kind, object));
+            of_kind
+        });
+        Cow::Owned(shown.collect())
     }
 
     fn is_meant(&self, kind: &Kind, object: &Value) -> bool {
@@ -115,9 +141,4 @@ impl Follow<'_> {
         };
         object["metadata"]["name"].as_str().is_some_and(named)
     }
-}
-
-fn key(object: &Value) -> (String, String) {
-    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
-    (text("namespace"), text("name"))
 }

@@ -63,16 +63,18 @@ impl<'a> Surroundings<'a> {
         )
     }
 
-    /// Reads the data again if it is old. Temporarily unreadable data stays.
-    pub(crate) async fn look_again(&mut self) {
-        if self.looked.elapsed() < Self::OFTEN {
-            return;
+    /// Reads the data again if it is older than this, and returns whether it did. Temporarily
+    /// unreadable data stays.
+    pub(crate) async fn look_again(&mut self, most: Duration) -> bool {
+        if self.looked.elapsed() < most {
+            return false;
         }
         let (new, errors) =
             Self::fetch(self.cluster, self.scope, self.others, self.autoscalers.is_some()).await;
         if errors.iter().all(error::is_forbidden) {
             *self = new;
         }
+        true
     }
 
     /// The rows of the status table.

@@ -8,15 +8,24 @@ use std::{
 use rustix::{
     fs::{Mode, OFlags},
     pty::{OpenptFlags, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
 };
 
 /// Runs `command` with a new terminal as its controlling one; the file is what a person has before
 /// them. Its child's exit code is the program's: util-linux's `script` stands between the two, and
 /// now and then ends with 0 where the terminal is closed before the program is waited for.
 pub(crate) fn on_terminal(command: &Command) -> (Child, File) {
+    on_terminal_of(command, None)
+}
+
+/// [`on_terminal`] of this size, where the terminal is to have one.
+pub(crate) fn on_terminal_of(command: &Command, size: Option<Winsize>) -> (Child, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let here = openpt(flags).unwrap();
     unlockpt(&here).unwrap();
+    if let Some(size) = size {
+        tcsetwinsize(&here, size).unwrap();
+    }
     let name = ptsname(&here, Vec::new()).unwrap();
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let there = rustix::fs::open(name, flags, Mode::empty()).unwrap();

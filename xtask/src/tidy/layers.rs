@@ -3,7 +3,7 @@
 use super::imports::imports;
 
 /// The modules of the library, from the top down.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "commands",
     "doc_tables",
     "cli",
@@ -13,6 +13,7 @@ const LAYERS: [&str; 23] = [
     "report",
     "conflicts",
     "webhook",
+    "screen",
     "explain",
     "roles",
     "status",

@@ -1,0 +1,283 @@
+//! The model as characters: on a terminal of any size, or as text.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+    style::{Color, Modifier, Style},
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    help,
+    item::{Item, Usage},
+    model::{Mode, Model},
+};
+use crate::{
+    status::{State, age},
+    ui::text::{self, counted, escaped, padded},
+};
+
+/// Whether states have colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Palette {
+    /// As on most terminals.
+    Colour,
+    /// Only bold and reversed text: `NO_COLOR`.
+    Plain,
+}
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// Before a row, and before the selected one.
+const MARKS: [&str; 2] = ["  ", "> "];
+
+/// Draws the model at `now`, seconds since 1970. Returns where the cursor is, if a line is typed.
+pub fn draw(
+    model: &mut Model,
+    buffer: &mut Buffer,
+    palette: Palette,
+    now: i64,
+) -> Option<Position> {
+    let Rect { width, height, .. } = buffer.area;
+    let keys = key_lines(&model.mode, width.into());
+    let bottom = u16::try_from(keys.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let body = height.saturating_sub(bottom.saturating_add(1));
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    put(buffer, 0, &title(model), bold);
+    match &model.mode {
+        Mode::Help => page(buffer, body, &help::page()),
+        Mode::Details if model.selected().is_some() => {
+            let item = model.selected()?;
+            let usage = model.usages.get(&item.key);
+            let applications = usage.map(|usage| usage.applications.clone()).unwrap_or_default();
+            page(buffer, body, &help::details(item, &applications));
+        }
+        _ => table(model, buffer, body, palette, now),
+    }
+    let line = height.saturating_sub(bottom);
+    let cursor = bottom_line(model, buffer, line.max(1), palette);
+    for (y, keys) in (line.saturating_add(1)..).zip(keys) {
+        let mut x = 0;
+        for (key, meaning) in keys {
+            x = put_at(buffer, (x, y), &key, bold);
+            x = put_at(buffer, (x, y), &format!(" {meaning}{GAP}"), Style::new());
+        }
+    }
+    cursor
+}
+
+/// All rows as lines of text, cut to `width` columns.
+pub fn printed(model: &Model, width: usize, now: i64) -> String {
+    let shown = model.shown();
+    let rows = rows(model, &shown, width, now);
+    let lines =
+        std::iter::once(title(model)).chain(rows.into_iter().map(|row| row.trim_end().to_owned()));
+    text::lines(lines.map(|line| text::fitted(&line, width).into_owned()))
+}
+
+fn title(model: &Model) -> String {
+    let place = &model.place;
+    let place = match &place.namespace {
+        Some(namespace) => format!("namespace {namespace}"),
+        None => "all namespaces".to_owned(),
+    };
+    let empty = model.items.iter().filter(|item| item.is_empty()).count();
+    let workloads = counted(model.items.len(), "workload", "workloads");
+    let mut title = format!("{} ui: {place}, {workloads}, {empty} empty", model.place.program);
+    if !model.filter.is_empty() {
+        let matching = model.shown().len();
+        title.push_str(&format!(", {matching} with `{}`", model.filter));
+    }
+    title
+}
+
+/// The header, then the rows, all of the same width.
+fn rows(model: &Model, items: &[&Item], most: usize, now: i64) -> Vec<String> {
+    let all_namespaces = model.place.namespace.is_none();
+    let titles = ["NAMESPACE", "WORKLOAD", "STATE", "BY", "SINCE", "READY", "APP", "CPU", "MEMORY"];
+    let mut cells = vec![titles.map(ToOwned::to_owned)];
+    for item in items {
+        let usage = model.usages.get(&item.key);
+        cells.push([
+            item.key.namespace.clone(),
+            item.key.shown(),
+            item.state_word().to_owned(),
+            item.by.clone(),
+            age(&item.since, now),
+            item.ready.clone(),
+            usage.map(|usage| usage.applications.join(", ")).unwrap_or_default(),
+            usage.and_then(|usage| usage.cpu).map(|cpu| format!("{cpu}m")).unwrap_or_default(),
+            usage.map(memory).unwrap_or_default(),
+        ]);
+    }
+    let skipped = usize::from(!all_namespaces);
+    let shown =
+        |cell: &String| if cell.is_empty() { "-".into() } else { escaped(cell).into_owned() };
+    let cells: Vec<Vec<String>> =
+        cells.iter().map(|row| row[skipped..].iter().map(shown).collect()).collect();
+    let count = titles.len() - skipped;
+    let width = |at: usize| cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
+    let mut widths: Vec<_> = (0..count).map(width).collect();
+    let most = most.saturating_sub(MARKS[0].len() + GAP.len() * (count - 1));
+    // A row is known by its workload, which is cut last.
+    for cut in [&["BY", "APP"][..], &["NAMESPACE", "WORKLOAD"]] {
+        let (at, mut some): (Vec<_>, Vec<_>) = (0..count)
+            .filter(|at| cut.contains(&titles[at + skipped]))
+            .map(|at| (at, widths[at]))
+            .unzip();
+        let others = widths.iter().sum::<usize>() - some.iter().sum::<usize>();
+        text::narrow(&mut some, most.saturating_sub(others));
+        at.into_iter().zip(some).for_each(|(at, width)| widths[at] = width);
+    }
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
+        cells.collect::<Vec<_>>().join(GAP)
+    };
+    cells.iter().map(line).collect()
+}
+
+fn memory(usage: &Usage) -> String {
+    if usage.applications.is_empty() { String::new() } else { text::size(usage.rss) }
+}
+
+fn table(model: &mut Model, buffer: &mut Buffer, body: u16, palette: Palette, now: i64) {
+    let width = buffer.area.width;
+    model.fit(body.saturating_sub(1).into());
+    let shown = model.shown();
+    let mut rows = rows(model, &shown, width.into(), now).into_iter();
+    if shown.is_empty() {
+        let why = if model.items.is_empty() {
+            "No workloads are here."
+        } else {
+            "No workload matches the filter; Esc shows all."
+        };
+        put(buffer, 2, &format!("{}{why}", MARKS[0]), Style::new());
+        return;
+    }
+    let header = rows.next().unwrap_or_default();
+    put(buffer, 1, &format!("{}{header}", MARKS[0]), Style::new().add_modifier(Modifier::BOLD));
+    let visible = rows.zip(shown).skip(model.offset).take(model.height);
+    for (y, (row, item)) in (2..).zip(visible) {
+        let is_selected = model.selected.as_ref() == Some(&item.key);
+        let mut style = style(item.state, palette);
+        if is_selected {
+            style = style.add_modifier(Modifier::REVERSED);
+        }
+        put(buffer, y, &format!("{}{row}", MARKS[usize::from(is_selected)]), style);
+        buffer.set_style(Rect::new(0, y, width, 1), style);
+    }
+}
+
+fn style(state: Option<State>, palette: Palette) -> Style {
+    let plain = Style::new();
+    if palette == Palette::Plain {
+        return plain;
+    }
+    match state {
+        None | Some(State::Restored) => plain,
+        Some(State::Empty | State::Pods) => plain.fg(Color::Green),
+        Some(State::Returning | State::Missed | State::Held | State::Drifted) => {
+            plain.fg(Color::Yellow)
+        }
+        Some(State::Stuck | State::Untrusted) => plain.fg(Color::Red),
+    }
+}
+
+/// The line above the keys: what is typed, a message, or the note of the selected workload.
+fn bottom_line(model: &Model, buffer: &mut Buffer, y: u16, palette: Palette) -> Option<Position> {
+    let width = usize::from(buffer.area.width);
+    let (start, edit) = match &model.mode {
+        Mode::Filter(edit) => ("/".to_owned(), edit),
+        Mode::Prompt(edit) => (format!("$ {} ", model.place.program), edit),
+        _ if model.message.is_empty() => {
+            let note = model.selected().filter(|_| model.mode == Mode::Table);
+            let note = note.map(|item| item.note.as_str()).unwrap_or_default();
+            put(buffer, y, &text::fitted(&escaped(note), width), Style::new());
+            return None;
+        }
+        _ => {
+            let style = match palette {
+                Palette::Colour => Style::new().fg(Color::Yellow),
+                Palette::Plain => Style::new(),
+            };
+            let style = style.add_modifier(Modifier::BOLD);
+            put(buffer, y, &text::fitted(&escaped(&model.message), width), style);
+            return None;
+        }
+    };
+    // A long line shows the part around the cursor.
+    let line = format!("{start}{}", escaped(edit.text()));
+    let column = format!("{start}{}", escaped(edit.before())).width();
+    let mut hidden = (column + 1).saturating_sub(width);
+    let mut cut = 0;
+    let rest = line.chars().skip_while(|c| {
+        let is_hidden = hidden > 0;
+        let of_char = c.to_string().width();
+        if is_hidden {
+            hidden = hidden.saturating_sub(of_char);
+            cut += of_char;
+        }
+        is_hidden
+    });
+    put(buffer, y, &rest.collect::<String>(), Style::new());
+    let x = u16::try_from(column.saturating_sub(cut)).unwrap_or(u16::MAX);
+    (y < buffer.area.height).then(|| Position::new(x.min(buffer.area.width.saturating_sub(1)), y))
+}
+
+/// The keys in as many lines as they need.
+fn key_lines(mode: &Mode, width: usize) -> Vec<Vec<(String, &'static str)>> {
+    let mut lines = vec![Vec::new()];
+    let mut used = 0;
+    for (key, meaning) in help::keys(mode) {
+        let length = key.len() + 1 + meaning.len();
+        if used > 0 && used + length > width {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        used += length + GAP.len();
+        if let Some(line) = lines.last_mut() {
+            line.push((key, meaning));
+        }
+    }
+    lines
+}
+
+/// Lines of text below the title, in at most `body` lines; long ones continue on the next line.
+fn page(buffer: &mut Buffer, body: u16, lines: &[String]) {
+    let width = usize::from(buffer.area.width).max(1);
+    let mut y = 1;
+    for line in lines {
+        let mut rest = escaped(line).into_owned();
+        loop {
+            if y > body {
+                return;
+            }
+            let mut used = 0;
+            let end = rest.char_indices().find(|(_, c)| {
+                used += c.to_string().width();
+                used > width
+            });
+            let (shown, next) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
+            put(buffer, y, shown, Style::new());
+            y += 1;
+            if next.is_empty() || shown.is_empty() {
+                break;
+            }
+            rest = next.to_owned();
+        }
+    }
+}
+
+/// Puts text on a line, if the screen has it.
+fn put(buffer: &mut Buffer, y: u16, text: &str, style: Style) {
+    put_at(buffer, (0, y), text, style);
+}
+
+/// [`put`] from a column on; returns the column after it.
+fn put_at(buffer: &mut Buffer, (x, y): (u16, u16), text: &str, style: Style) -> u16 {
+    if x >= buffer.area.width || y >= buffer.area.height {
+        return x;
+    }
+    buffer.set_string(x, y, text, style);
+    x.saturating_add(u16::try_from(text.width()).unwrap_or(u16::MAX))
+}
