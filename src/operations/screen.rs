@@ -194,8 +194,13 @@ impl ScreenLoop<'_> {
         let mut resize = signal(SignalKind::window_change())?;
         let mut screen = FullScreen::enter()?;
         let mut input = Input::new()?;
+        // Nothing is drawn, and so nothing computed, where nothing has changed.
+        let mut is_current = false;
         loop {
-            self.draw(&mut screen)?;
+            if !is_current {
+                self.draw(&mut screen)?;
+            }
+            is_current = false;
             let request = tokio::select! {
                 keys = input.keys() => {
                     // Without a terminal there is no one to show anything to.
@@ -203,6 +208,7 @@ impl ScreenLoop<'_> {
                     keys.into_iter().find_map(|key| self.model.key(key))
                 }
                 Some(mut seen) = news.recv() => {
+                    is_current = seen.items.is_none();
                     if let Some(items) = seen.items.take() {
                         self.model.set_items(items);
                     }
