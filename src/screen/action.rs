@@ -1,6 +1,7 @@
 //! What the keys of the screen do to a workload: each is a command that the user could type.
 
 use super::item::Item;
+use crate::kinds::Kind;
 
 /// A key that runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl KeyAction {
 
     /// The words after the program's name. `flags` select the cluster, each after a blank.
     pub(super) fn words(self, item: &Item, flags: &str) -> String {
-        let kind = item.kind.map_or_else(|| item.key.kind.to_lowercase(), |kind| kind.singular());
+        let kind = item.kind.map_or_else(|| item.key.kind.to_lowercase(), Kind::singular);
         let (command, key) = (self.command(), &item.key);
         let base = format!("{command} {kind}/{} -n {}{flags}", key.name, key.namespace);
         match self {

@@ -1,5 +1,7 @@
 //! The model as characters: on a terminal of any size, or as text.
 
+use std::fmt::Write as _;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
@@ -86,7 +88,7 @@ fn title(model: &Model) -> String {
     let mut title = format!("{} ui: {place}, {workloads}, {empty} empty", model.place.program);
     if !model.filter.is_empty() {
         let matching = model.shown().len();
-        title.push_str(&format!(", {matching} with `{}`", model.filter));
+        let _ = write!(title, ", {matching} with `{}`", model.filter);
     }
     title
 }

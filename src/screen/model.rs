@@ -188,13 +188,10 @@ impl Model {
                 KeyCode::Enter => {
                     let words = shlex::split(edit.text());
                     self.mode = Mode::Table;
-                    return match words {
-                        Some(words) => Some(Request::Run(words)),
-                        None => {
-                            self.message = "a quote is not closed; nothing was run".to_owned();
-                            None
-                        }
-                    };
+                    if words.is_none() {
+                        self.message = "a quote is not closed; nothing was run".to_owned();
+                    }
+                    return words.map(Request::Run);
                 }
                 KeyCode::Esc => self.mode = Mode::Table,
                 _ => edit.key(key),

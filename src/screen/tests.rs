@@ -1,3 +1,5 @@
+//! Keys, the filter and the selection.
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::{Value, json};
 
@@ -99,7 +101,10 @@ fn keys_for_applications_need_an_empty_workload() {
     }
     let row = Row {
         note: "1 of its Pods is empty".to_owned(),
-        ..status::rows(&[object.clone()], &[], |_| Some(crate::workload::Level::Workload)).remove(0)
+        ..status::rows(std::slice::from_ref(&object), &[], |_| {
+            Some(crate::workload::Level::Workload)
+        })
+        .remove(0)
     };
     let row = Row { state: status::State::Pods, ..row };
     model.set_items(items(&[object], &[row]));
@@ -111,7 +116,7 @@ fn keys_for_applications_need_an_empty_workload() {
 
 #[test]
 fn processor_use_is_between_two_readings() {
-    let usage = |at_ms, cpu_ms| Usage { at_ms, cpu_ms, ..Usage::default() };
+    let usage = |at_ms, cpu_ms| Usage { cpu_ms, at_ms, ..Usage::default() };
     let before = usage(1000, 500);
     assert_eq!(usage(3000, 800).since(None).cpu, None);
     assert_eq!(usage(3000, 800).since(Some(&before)).cpu, Some(150));
