@@ -19,7 +19,7 @@ mod table;
 pub use others::of_others;
 pub use readiness::judge;
 pub use state::State;
-pub use table::{Columns, age, table};
+pub use table::{Columns, age, span, table};
 
 /// A row of the status table.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]

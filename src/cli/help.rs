@@ -20,7 +20,7 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// Shell lines for each command, shown at the end of its help.
-const EXAMPLES: [(&str, &[&str]); 34] = [
+const EXAMPLES: [(&str, &[&str]); 35] = [
     (
         "empty",
         &[

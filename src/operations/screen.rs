@@ -173,7 +173,7 @@ async fn print(cluster: &Cluster, seen: &Seen, model: &mut Model) -> Result<Code
         }
     }
     let width = ui::size(stdout()).map_or(WIDTH, |(columns, _)| columns);
-    terminal::print_text(&screen::printed(model, width, jiff::Timestamp::now().as_second()))?;
+    terminal::print_text(&screen::printed(model, width))?;
     Ok(Code::Done)
 }
 
@@ -237,9 +237,8 @@ impl ScreenLoop<'_> {
     }
 
     fn draw(&mut self, screen: &mut FullScreen) -> Result<()> {
-        let now = jiff::Timestamp::now().as_second();
         screen.draw(|frame| {
-            let cursor = screen::draw(&mut self.model, frame.buffer_mut(), self.palette, now);
+            let cursor = screen::draw(&mut self.model, frame.buffer_mut(), self.palette);
             if let Some(cursor) = cursor {
                 frame.set_cursor_position(cursor);
             }

@@ -18,12 +18,24 @@ pub enum KeyAction {
     Logs,
     /// `diyadm forward`
     Forward,
+    /// `diyadm run --take-over`
+    TakeOver,
+    /// `diyadm extend`
+    Extend,
 }
 
 impl KeyAction {
     /// In the order of the line of keys.
-    pub const ALL: [Self; 6] =
-        [Self::Empty, Self::Restore, Self::Run, Self::Shell, Self::Logs, Self::Forward];
+    pub const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::Restore,
+        Self::Run,
+        Self::Shell,
+        Self::Logs,
+        Self::Forward,
+        Self::TakeOver,
+        Self::Extend,
+    ];
 
     /// Its key.
     pub fn key(self) -> char {
@@ -34,6 +46,8 @@ impl KeyAction {
             Self::Shell => 's',
             Self::Logs => 'l',
             Self::Forward => 'f',
+            Self::TakeOver => 't',
+            Self::Extend => '+',
         }
     }
 
@@ -42,10 +56,19 @@ impl KeyAction {
         match self {
             Self::Empty => "empty",
             Self::Restore => "restore",
-            Self::Run => "run",
+            Self::Run | Self::TakeOver => "run",
             Self::Shell => "shell",
             Self::Logs => "logs",
             Self::Forward => "forward",
+            Self::Extend => "extend",
+        }
+    }
+
+    /// Its word in the line of keys.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::TakeOver => "take over",
+            other => other.command(),
         }
     }
 
@@ -58,6 +81,8 @@ impl KeyAction {
             Self::Shell => "open a terminal in its container",
             Self::Logs => "follow the output of its application, until Ctrl-C",
             Self::Forward => "forward ports to it: type LOCAL:REMOTE or PORT, until Ctrl-C",
+            Self::TakeOver => "stop what another person runs, and start an application",
+            Self::Extend => "keep the container for longer: type the time, as 2h",
         }
     }
 
@@ -74,7 +99,9 @@ impl KeyAction {
         }
         match self {
             Self::Restore if item.state.is_none() => Some(format!("{shown} is not empty")),
-            Self::Run | Self::Shell | Self::Logs if !item.is_empty() => {
+            Self::Run | Self::Shell | Self::Logs | Self::TakeOver | Self::Extend
+                if !item.is_empty() =>
+            {
                 Some(format!("{shown} is not empty; press e to empty it"))
             }
             _ => None,
@@ -90,7 +117,8 @@ impl KeyAction {
             Self::Empty | Self::Restore | Self::Shell => base,
             Self::Run => format!("{base} -- "),
             Self::Logs => format!("{base} -f"),
-            Self::Forward => format!("{base} "),
+            Self::Forward | Self::Extend => format!("{base} "),
+            Self::TakeOver => format!("{base} --take-over -- "),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     model::{Mode, Model},
 };
 use crate::{
-    status::{State, age},
+    status::{State, span},
     ui::text::{self, counted, escaped, padded},
 };
 
@@ -33,13 +33,8 @@ const GAP: &str = "  ";
 /// Before a row, and before the selected one.
 const MARKS: [&str; 2] = ["  ", "> "];
 
-/// Draws the model at `now`, seconds since 1970. Returns where the cursor is, if a line is typed.
-pub fn draw(
-    model: &mut Model,
-    buffer: &mut Buffer,
-    palette: Palette,
-    now: i64,
-) -> Option<Position> {
+/// Draws the model. Returns where the cursor is, if a line is typed.
+pub fn draw(model: &mut Model, buffer: &mut Buffer, palette: Palette) -> Option<Position> {
     let Rect { width, height, .. } = buffer.area;
     let keys = key_lines(&model.mode, width.into());
     let bottom = u16::try_from(keys.len()).unwrap_or(u16::MAX).saturating_add(1);
@@ -50,11 +45,9 @@ pub fn draw(
         Mode::Help => page(buffer, body, &help::page()),
         Mode::Details if model.selected().is_some() => {
             let item = model.selected()?;
-            let usage = model.usages.get(&item.key);
-            let applications = usage.map(|usage| usage.applications.clone()).unwrap_or_default();
-            page(buffer, body, &help::details(item, &applications));
+            page(buffer, body, &help::details(item, model.usages.get(&item.key)));
         }
-        _ => table(model, buffer, body, palette, now),
+        _ => table(model, buffer, body, palette),
     }
     let line = height.saturating_sub(bottom);
     let cursor = bottom_line(model, buffer, line.max(1), palette);
@@ -69,9 +62,9 @@ pub fn draw(
 }
 
 /// All rows as lines of text, cut to `width` columns.
-pub fn printed(model: &Model, width: usize, now: i64) -> String {
+pub fn printed(model: &Model, width: usize) -> String {
     let shown = model.shown();
-    let rows = rows(model, &shown, width, now);
+    let rows = rows(model, &shown, width);
     let lines =
         std::iter::once(title(model)).chain(rows.into_iter().map(|row| row.trim_end().to_owned()));
     text::lines(lines.map(|line| text::fitted(&line, width).into_owned()))
@@ -94,9 +87,9 @@ fn title(model: &Model) -> String {
 }
 
 /// The header, then the rows, all of the same width.
-fn rows(model: &Model, items: &[&Item], most: usize, now: i64) -> Vec<String> {
+fn rows(model: &Model, items: &[&Item], most: usize) -> Vec<String> {
     let all_namespaces = model.place.namespace.is_none();
-    let titles = ["NAMESPACE", "WORKLOAD", "STATE", "BY", "SINCE", "READY", "APP", "CPU", "MEMORY"];
+    let titles = ["NAMESPACE", "WORKLOAD", "STATE", "WHO", "APP", "LEFT", "READY", "CPU", "MEMORY"];
     let mut cells = vec![titles.map(ToOwned::to_owned)];
     for item in items {
         let usage = model.usages.get(&item.key);
@@ -104,10 +97,10 @@ fn rows(model: &Model, items: &[&Item], most: usize, now: i64) -> Vec<String> {
             item.key.namespace.clone(),
             item.key.shown(),
             item.state_word().to_owned(),
-            item.by.clone(),
-            age(&item.since, now),
-            item.ready.clone(),
+            who(item, usage),
             usage.map(|usage| usage.applications.join(", ")).unwrap_or_default(),
+            usage.and_then(|usage| usage.left_ms).map(left).unwrap_or_default(),
+            item.ready.clone(),
             usage.and_then(|usage| usage.cpu).map(|cpu| format!("{cpu}m")).unwrap_or_default(),
             usage.map(memory).unwrap_or_default(),
         ]);
@@ -122,7 +115,7 @@ fn rows(model: &Model, items: &[&Item], most: usize, now: i64) -> Vec<String> {
     let mut widths: Vec<_> = (0..count).map(width).collect();
     let most = most.saturating_sub(MARKS[0].len() + GAP.len() * (count - 1));
     // A row is known by its workload, which is cut last.
-    for cut in [&["BY", "APP"][..], &["NAMESPACE", "WORKLOAD"]] {
+    for cut in [&["WHO", "APP"][..], &["NAMESPACE", "WORKLOAD"]] {
         let (at, mut some): (Vec<_>, Vec<_>) = (0..count)
             .filter(|at| cut.contains(&titles[at + skipped]))
             .map(|at| (at, widths[at]))
@@ -138,15 +131,25 @@ fn rows(model: &Model, items: &[&Item], most: usize, now: i64) -> Vec<String> {
     cells.iter().map(line).collect()
 }
 
+/// Who has a lease; without one, who emptied the workload.
+fn who(item: &Item, usage: Option<&Usage>) -> String {
+    let who = usage.map(|usage| usage.who.join(", ")).filter(|who| !who.is_empty());
+    who.unwrap_or_else(|| item.by.clone())
+}
+
+fn left(ms: u64) -> String {
+    span(ms.div_ceil(1000).cast_signed())
+}
+
 fn memory(usage: &Usage) -> String {
     if usage.applications.is_empty() { String::new() } else { text::size(usage.rss) }
 }
 
-fn table(model: &mut Model, buffer: &mut Buffer, body: u16, palette: Palette, now: i64) {
+fn table(model: &mut Model, buffer: &mut Buffer, body: u16, palette: Palette) {
     let width = buffer.area.width;
     model.fit(body.saturating_sub(1).into());
     let shown = model.shown();
-    let mut rows = rows(model, &shown, width.into(), now).into_iter();
+    let mut rows = rows(model, &shown, width.into()).into_iter();
     if shown.is_empty() {
         let why = if model.items.is_empty() {
             "No workloads are here."

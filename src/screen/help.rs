@@ -1,6 +1,10 @@
 //! The texts of the screen about its keys.
 
-use super::{action::KeyAction, item::Item, model::Mode};
+use super::{
+    action::KeyAction,
+    item::{Item, Usage},
+    model::Mode,
+};
 
 /// The keys of the bottom line, each with its meaning.
 pub(super) fn keys(mode: &Mode) -> Vec<(String, &'static str)> {
@@ -9,7 +13,7 @@ pub(super) fn keys(mode: &Mode) -> Vec<(String, &'static str)> {
     };
     match mode {
         Mode::Table => {
-            let actions = KeyAction::ALL.map(|one| (one.key().to_string(), one.command()));
+            let actions = KeyAction::ALL.map(|one| (one.key().to_string(), one.word()));
             let others = fixed(&[("/", "filter"), ("?", "help"), ("q", "quit")]);
             actions.into_iter().chain(others).collect()
         }
@@ -42,7 +46,11 @@ pub(super) fn page() -> Vec<String> {
 }
 
 /// The page of Enter.
-pub(super) fn details(item: &Item, applications: &[String]) -> Vec<String> {
+pub(super) fn details(item: &Item, usage: Option<&Usage>) -> Vec<String> {
+    let [applications, who] = match usage {
+        Some(usage) => [usage.applications.join(", "), usage.who.join(", ")],
+        None => Default::default(),
+    };
     let mut lines = vec![item.key.shown(), String::new()];
     for (name, value) in [
         ("Namespace", item.key.namespace.as_str()),
@@ -51,7 +59,8 @@ pub(super) fn details(item: &Item, applications: &[String]) -> Vec<String> {
         ("Since", &item.since),
         ("Ready", &item.ready),
         ("Containers", &item.containers.join(", ")),
-        ("Applications", &applications.join(", ")),
+        ("Applications", &applications),
+        ("Lease of", &who),
         ("Note", &item.note),
     ] {
         let value = if value.is_empty() { "-" } else { value };

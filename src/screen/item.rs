@@ -131,6 +131,10 @@ pub fn items(objects: &[Value], rows: &[Row]) -> Vec<Item> {
 pub struct Usage {
     /// `app`, `worker exit 1`, without duplicates.
     pub applications: Vec<String>,
+    /// Who has a lease, without duplicates.
+    pub who: Vec<String>,
+    /// Milliseconds until the lease ends that ends first.
+    pub left_ms: Option<u64>,
     /// Processor time of all of them so far, milliseconds.
     pub cpu_ms: u64,
     /// Resident memory of all of them, bytes.

@@ -115,13 +115,15 @@ impl Model {
         }
         let matches = |item: &&Item| {
             let key = &item.key;
-            let applications = self.usages.get(key).map(|usage| usage.applications.join(" "));
+            let usage = self.usages.get(key);
+            let of_lease =
+                usage.map(|usage| [&usage.applications[..], &usage.who].concat().join(" "));
             let text = [
                 &key.shown(),
                 key.namespace.as_str(),
                 item.state_word(),
                 &item.by,
-                applications.as_deref().unwrap_or_default(),
+                of_lease.as_deref().unwrap_or_default(),
             ];
             let text = text.join(" ").to_lowercase();
             words.iter().all(|word| text.contains(word))

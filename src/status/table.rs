@@ -69,7 +69,8 @@ pub fn age(at: &str, now: i64) -> String {
     span((now - at.as_second()).max(0))
 }
 
-fn span(seconds: i64) -> String {
+/// `45s`, `12m`, `5h`, `3d`
+pub fn span(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match () {
         () if seconds < 120 => format!("{seconds}s"),

@@ -173,7 +173,7 @@ fn ui_prints_one_screen_without_a_terminal() {
         lines[0].join(" "),
         format!("diyadm ui: namespace {}, 1 workload, 0 empty", cluster.name)
     );
-    assert_eq!(lines[1][..3], ["WORKLOAD", "STATE", "BY"]);
+    assert_eq!(lines[1][..3], ["WORKLOAD", "STATE", "WHO"]);
     assert_eq!(lines[2][..3], ["deployment/web", "live", "-"]);
     assert_eq!(run.stderr, "");
     cluster.run(&["ui"]).code(2).stderr_has("hint: Run `diyadm ui --once`");

@@ -32,7 +32,11 @@ pub(super) async fn missing(
             own(&["get", "delete", "create"])
         }
         KeyAction::Empty | KeyAction::Restore => own(&["get", "patch"]),
-        KeyAction::Run | KeyAction::Shell | KeyAction::Logs => in_pods(EXEC),
+        KeyAction::Run
+        | KeyAction::Shell
+        | KeyAction::Logs
+        | KeyAction::TakeOver
+        | KeyAction::Extend => in_pods(EXEC),
         KeyAction::Forward => in_pods(FORWARD),
     };
     let missing = cluster.missing(&rights).await?;

@@ -24,7 +24,14 @@ pub(super) async fn usages(
     let mut usages: BTreeMap<usize, Usage> = BTreeMap::new();
     for answer in answers {
         let usage = usages.entry(answer.row).or_insert_with(|| Usage { at_ms, ..Usage::default() });
-        for app in answer.apps {
+        for lease in answer.apps.leases {
+            let known = usage.left_ms.into_iter();
+            usage.left_ms = known.chain(lease.left_ms).min();
+            if !usage.who.contains(&lease.who) {
+                usage.who.push(lease.who);
+            }
+        }
+        for app in answer.apps.apps {
             usage.cpu_ms += app.cpu_ms;
             usage.rss += app.rss;
             let shown = match app.state {
