@@ -77,11 +77,6 @@ impl Row {
             && meta["name"] == self.name.as_str()
     }
 
-    /// Whether containers of it may idle, so that applications can run in them.
-    pub fn is_emptied(&self) -> bool {
-        self.state.is_emptied()
-    }
-
     /// Whether it is emptied or restored, and has fewer ready Pods than wanted.
     pub fn lacks_pods(&self) -> bool {
         let counts = self.ready.split_once('/');

@@ -75,7 +75,8 @@ impl Visible {
     /// Copies of the rows on the screen that may have agents, their workloads and Pods.
     fn copy(&self, rows: &[Row], objects: &[Value], pods: &[Value]) -> Seen {
         let visible = self.0.borrow();
-        let is_visible = |row: &&Row| visible.contains(&ItemKey::of_row(row)) && row.is_emptied();
+        let is_visible =
+            |row: &&Row| visible.contains(&ItemKey::of_row(row)) && row.state.is_emptied();
         let rows: Vec<_> = rows.iter().filter(is_visible).cloned().collect();
         let of_rows = |object: &&Value| rows.iter().any(|row| row.is_of(object));
         let objects: Vec<_> = objects.iter().filter(of_rows).cloned().collect();

@@ -63,7 +63,7 @@ impl<'a> Agents<'a> {
     ) -> Vec<AgentAnswer> {
         let mut picks = Vec::new();
         for (at, row) in rows.iter().enumerate() {
-            if !row.is_emptied() || !self.may_exec(&row.namespace).await {
+            if !row.state.is_emptied() || !self.may_exec(&row.namespace).await {
                 continue;
             }
             let (object, own) = own(row, objects, pods);
