@@ -63,7 +63,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Show which workloads are empty, since when and by whom
     Status(StatusArgs),
-    /// Show the workloads on one screen, with keys for what is done to them
+    /// Show the workloads on one screen, with a key for each command
     Ui(UiArgs),
     /// Show what `empty` would do, and what prevents it
     Plan(plan::Plan),

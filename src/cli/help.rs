@@ -262,7 +262,7 @@ mod tests {
     }
 
     /// Flags that are about different things in different commands.
-    const OWN_TEXT: [&str; 15] = [
+    const OWN_TEXT: [&str; 16] = [
         "all",
         "dry-run",
         "filename",
@@ -272,6 +272,7 @@ mod tests {
         "level",
         "mode",
         "namespace",
+        "once",
         "out",
         "replicas",
         "restore",
