@@ -206,13 +206,18 @@ impl App {
 
     /// Sends SIGTERM to its group, and SIGKILL after `grace_ms`; an earlier deadline stays.
     pub(super) fn stop(&mut self, grace_ms: u64, now: Instant) {
+        self.stop_by(Signal::TERM, grace_ms, now);
+    }
+
+    /// Stops it as [`App::stop`] does, with another signal than SIGTERM.
+    pub(super) fn stop_by(&mut self, signal: Signal, grace_ms: u64, now: Instant) {
         if !self.alive {
             return;
         }
         let at = now + Duration::from_millis(grace_ms).min(Duration::from_secs(MOST_GRACE_S));
         match self.stopping {
             None => {
-                self.signal(Signal::TERM);
+                self.signal(signal);
                 // A stopped process handles no signal until it continues.
                 self.signal(Signal::CONT);
                 self.stopping = Some(Stopping::Asked(at));

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use rustix::event::PollFlags;
+use rustix::{event::PollFlags, process::Signal};
 
 use super::{
     protocol::{Answer, Broken, By, Decoder, Failed, FrameKind, Hello, PROTOCOL, Request, json},
@@ -256,8 +256,11 @@ impl Connection {
             Request::Logs(logs) => return Reader::new(logs, supervisor).map(Pending::Logs),
             Request::StopAll { grace_ms, exit } => {
                 let exit = exit && supervisor.adopted;
-                let stop = if exit { Supervisor::stop_for_good } else { Supervisor::stop_all };
-                stop(supervisor, grace_ms);
+                if exit {
+                    supervisor.stop_for_good(Signal::TERM, grace_ms);
+                } else {
+                    supervisor.stop_all(grace_ms);
+                }
                 return Ok(Pending::StopAll { exit });
             }
             Request::By(by) => return self.begin_by(by, supervisor),

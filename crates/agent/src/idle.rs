@@ -1,8 +1,8 @@
 //! PID 1 of an emptied container: reaps processes, supervises applications and serves its socket.
 //!
 //! It has one thread and one poll, without a timeout while nothing is due, so an idle container
-//! costs no wake-ups. It ends on SIGTERM and SIGINT only, and never because of an application or a
-//! client.
+//! costs no wake-ups. It ends on SIGTERM, SIGINT and its image's stop signal only, and never because of
+//! an application or a client.
 
 use std::{
     ffi::OsString,
@@ -20,7 +20,8 @@ use rustix::{
 };
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
-    iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
+    iterator::{backend::SignalDelivery, exfiltrator::WithOrigin},
+    low_level::siginfo::Origin,
 };
 
 use super::{
@@ -56,14 +57,14 @@ pub(super) struct Options {
     pub(super) stand_in: Option<Vec<OsString>>,
 }
 
-type Signals = SignalDelivery<UnixStream, SignalOnly>;
+type Signals = SignalDelivery<UnixStream, WithOrigin>;
 
 /// Idles until SIGTERM, SIGINT or a client's `StopAll` with `exit`.
 pub(super) fn run(options: &Options) -> Result<Code> {
     // Before anything can start, so that no signal is missed; PID 1 has no default signal actions.
     let (read, write) = UnixStream::pair().context("cannot create a socket for signals")?;
     let wanted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
-    let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, wanted)
+    let mut signals = SignalDelivery::with_pipe(read, write, WithOrigin::default(), wanted)
         .context("cannot handle signals")?;
     // Also reap orphans of the applications if PID 1 is another program.
     if std::process::id() != 1 {
@@ -186,20 +187,19 @@ fn serve(
             clients[index].ready(flags, supervisor, &mut buffer);
         }
         if heard {
-            for signal in signals.pending() {
+            for origin in signals.pending() {
+                let Some(signal) = Signal::from_named_raw(origin.signal) else { continue };
                 match signal {
-                    SIGTERM | SIGINT if shutdown.is_none() => {
-                        shutdown = Some(Instant::now() + grace);
-                        let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-                        supervisor.stop_for_good(ms);
-                    }
                     // Processes that ended are reaped below.
-                    SIGCHLD | SIGTERM | SIGINT => {}
-                    other => {
-                        Signal::from_named_raw(other)
-                            .into_iter()
-                            .for_each(|s| supervisor.signal_all(s));
+                    Signal::CHILD => {}
+                    signal if asks_to_end(&origin) => {
+                        if shutdown.is_none() {
+                            shutdown = Some(Instant::now() + grace);
+                            let ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+                            supervisor.stop_for_good(signal, ms);
+                        }
                     }
+                    other => supervisor.signal_all(other),
                 }
             }
         }
@@ -237,6 +237,15 @@ fn serve(
             signal_children(Signal::TERM, &mut signaled, &supervisor.groups());
         }
     }
+}
+
+/// Whether a signal asks this process to end: SIGTERM, SIGINT, and every signal that another one sent
+/// from outside this PID namespace, as the container runtime sends the stop signal that an image
+/// names (SIGQUIT for nginx).
+fn asks_to_end(origin: &Origin) -> bool {
+    // The kernel shows a sender that has no number in this namespace as 0.
+    let from_outside = origin.process.is_some_and(|sender| sender.pid == 0);
+    from_outside || matches!(origin.signal, SIGTERM | SIGINT)
 }
 
 /// Disconnects the client that needs its place least: the oldest one without a hello, else the

@@ -189,10 +189,15 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Tells every application to end, the stand-in too; none can be started afterwards.
-    pub(super) fn stop_for_good(&mut self, grace_ms: u64) {
+    /// Tells every application to end; none can be started afterwards. The stand-in ends by the
+    /// `signal` that its image names, the others by SIGTERM.
+    pub(super) fn stop_for_good(&mut self, signal: Signal, grace_ms: u64) {
         self.ending = true;
-        self.apps.values_mut().for_each(|app| app.cancel(grace_ms));
+        let now = Instant::now();
+        for app in self.apps.values_mut() {
+            app.then = None;
+            app.stop_by(if app.is_stand_in() { signal } else { Signal::TERM }, grace_ms, now);
+        }
     }
 
     /// Tells every application but the stand-in to end.

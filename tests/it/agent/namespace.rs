@@ -39,8 +39,13 @@ pub(super) fn pid_1(args: &[&str]) -> Option<Idle> {
 
 /// SIGTERM to PID 1, then the exit code of the container.
 pub(super) fn terminate(idle: &mut Idle) -> Option<i32> {
+    end_by(idle, "-TERM")
+}
+
+/// A signal to PID 1 from outside its namespace, then the exit code of the container.
+fn end_by(idle: &mut Idle, signal: &str) -> Option<i32> {
     let first = idle.inside.as_ref().unwrap();
-    assert!(Command::new("kill").args(["-TERM", first]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, first]).status().unwrap().success());
     idle.child.wait().unwrap().code()
 }
 
@@ -105,6 +110,32 @@ fn no_application_starts_while_the_container_ends() {
     fs::write(go, "").unwrap();
     assert_eq!(idle.child.wait().unwrap().code(), Some(143));
     assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["over"]);
+}
+
+/// The container runtime sends what an image's STOPSIGNAL names; the same signal from inside is for
+/// the applications.
+#[test]
+fn stop_signal_of_an_image_ends_the_container() {
+    let traps = "trap 'echo hup' HUP; trap 'echo quit; exit 0' QUIT; trap 'echo term; exit 0' TERM; \
+                 echo ready; while :; do sleep 0.05; done";
+    let grace = ["--grace", "100000"];
+    let mut idle =
+        require!(pid_1(&[&grace[..], &["--stand-in", "--", "sh", "-c", traps]].concat()));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    // As `kubectl exec POD -- kill -HUP 1`.
+    let inside =
+        ["--pid", "--mount", "--target", idle.inside.as_ref().unwrap(), "kill", "-HUP", "1"];
+    assert!(Command::new("nsenter").args(inside).status().unwrap().success());
+    assert_eq!(idle.shown.recv().unwrap(), "hup");
+    assert_eq!(end_by(&mut idle, "-QUIT"), Some(143));
+    assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["quit"]);
+
+    let mut idle = require!(pid_1(&grace));
+    let mut client = idle.client();
+    client.started(&Request::Start(script("app", traps)));
+    assert_eq!(idle.shown.recv().unwrap(), "ready");
+    assert_eq!(end_by(&mut idle, "-WINCH"), Some(143));
+    assert_eq!(idle.shown.iter().collect::<Vec<_>>(), ["term"]);
 }
 
 #[test]
