@@ -1,7 +1,8 @@
 //! Empties one workload: its pod, the requested annotations of a client, and the original.
 
 use super::{
-    Change, Context, EmptyingSettings, LABEL, ORIGINAL, RequestedAnnotation, Rules, Warning,
+    Change, Context, EmptyingSettings, LABEL, ORIGINAL, RequestedAnnotation, Rules, STAND_IN,
+    STAND_IN_COMMAND, Warning,
     annotation_edits::annotate,
     assigned,
     emptied_fields::At,
@@ -110,11 +111,21 @@ pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warn
     let mut change = Change::warned(warning);
     let original = object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
     let (Some(mut original), Some(old)) = (original, before.get()) else { return change };
-    if is_command_gone && let Some(pod) = object.pod() {
+    if is_command_gone
+        && original.has_stand_in()
+        && let Some(pod) = object.pod()
+    {
         let newer = Newer::compare(Some(&old.object), object, Some(&original));
         let mut patch = Patch::default();
         template::restore(object, &pod, &original, &newer, &mut patch);
-        annotate(&mut patch, object, &[(ORIGINAL, None)], original.annotations);
+        let notes = original.notes.iter().filter(|note| {
+            let asks = [STAND_IN, STAND_IN_COMMAND].contains(&note.key.as_str());
+            !asks && object.annotation(&note.key) == note.set.as_deref()
+        });
+        let mut edits: Vec<_> =
+            notes.map(|note| (note.key.as_str(), note.was.as_deref())).collect();
+        edits.push((ORIGINAL, None));
+        annotate(&mut patch, object, &edits, original.annotations);
         change.patch = patch.finish();
         return change;
     }

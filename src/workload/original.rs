@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     annotations::REQUESTABLE_ANNOTATIONS,
-    emptied_fields::{CONTAINER_FIELDS, IMAGE, POD_FIELDS, SPEC_FIELDS, makes, same},
+    emptied_fields::{CONTAINER_FIELDS, IMAGE, POD_FIELDS, SPEC_FIELDS, is_stand_in, makes, same},
     members::{ANNOTATIONS_LIMIT, Presence},
     reference,
 };
@@ -231,6 +231,12 @@ impl Original {
         let fields = self.containers.iter().flat_map(|emptied| &emptied.saved);
         let was = fields.chain(&self.pod).chain(&self.spec).filter_map(|saved| saved.was.as_ref());
         was.map(String::len).sum::<usize>() > ANNOTATIONS_LIMIT
+    }
+
+    /// Whether one of its containers runs a stand-in.
+    pub(super) fn has_stand_in(&self) -> bool {
+        let saved = self.containers.iter().flat_map(|emptied| &emptied.saved);
+        saved.filter_map(|saved| saved.set.as_deref()).any(is_stand_in)
     }
 
     /// Parses an annotation's value; the error is a short reason why it is not trusted.
