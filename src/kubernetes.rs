@@ -45,6 +45,7 @@ pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
 pub use rights::{Right, UNKNOWN_USER};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
+pub(crate) use send::PAUSES;
 pub use tunnel::{Over, Tunnel};
 pub use watch::Sight;
 

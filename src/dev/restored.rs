@@ -45,7 +45,10 @@ pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
         sleep(LOOK).await;
         match session.target.workload(session.cluster).await {
             Ok(Some(now)) if is_empty(&now, &container) => before = now,
-            Ok(now) => return explain(session, &before, now.as_ref()).await,
+            Ok(now) => {
+                let failure = explain(session, &before, now.as_ref()).await;
+                return failure.explained_by(Topic::Drifted);
+            }
             // Without an answer of the API server nothing is known about the workload.
             Err(_) => {}
         }

@@ -25,7 +25,7 @@ const TRIES: usize = 8;
 const TRIES_AT_FAULT: usize = 4;
 /// The pauses between attempts: doubled each time, from 100 ms to 4 s, plus a random part of up to
 /// the same length, so that clients that were rejected together do not return together.
-pub(super) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+pub(crate) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(4))
     .with_max_times(TRIES - 1)

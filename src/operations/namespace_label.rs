@@ -74,8 +74,8 @@ pub(crate) fn ask_for(error: Error, namespace: &str, label: &str) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) => {
             let hint = format!(
-                "{} The webhook is installed, so the label is enough, from anyone who may patch \
-                 the namespace: `kubectl label namespace {namespace} {label}`.",
+                "{} Where the webhook is installed already, the label is enough, from anyone who \
+                 may patch the namespace: `kubectl label namespace {namespace} {label}`.",
                 failure.hint
             );
             Failure { hint, ..failure }.into()

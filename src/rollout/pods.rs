@@ -152,7 +152,8 @@ fn of_container(whole: &Value, status: &Value, events: &[Value]) -> Option<Rollo
             }
             .or_emptied(if container == workload::AGENT {
                 "Push it to a registry that the nodes can pull from, or use another with \
-                 --agent-image; --idle shell needs none."
+                 --agent-image. --image keep without --idle agent, --ready app and --stand-in \
+                 needs none."
             } else {
                 "Push it to a registry that the nodes can pull from, use another with --image, or \
                  use the workload's own with --image keep."

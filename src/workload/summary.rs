@@ -113,6 +113,8 @@ fn idle(original: &Original, saved: &[Saved]) -> Idle {
 /// Whether `new` saves values that the user has set since `old`, rather than results of other
 /// rules.
 pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
+    // A stand-in keeps fields that emptying otherwise removes.
+    let same_fields = old.has_stand_in() == new.has_stand_in();
     let differs = |old: &[Saved], new: &[Saved]| {
         let of = |all: &[Saved], field: &str| all.iter().find(|s| s.field == field).cloned();
         let fields = old.iter().chain(new).map(|saved| saved.field);
@@ -120,7 +122,7 @@ pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
             (Some(old), Some(new)) => !same(old.was.as_deref(), new.was.as_deref()),
             // Rules that change between keeping and emptying such a field set it; a removed field
             // is always removed.
-            (Some(only), None) | (None, Some(only)) => only.set.is_none(),
+            (Some(only), None) | (None, Some(only)) => same_fields && only.set.is_none(),
             (None, None) => false,
         })
     };

@@ -164,6 +164,24 @@ fn stand_in_follows_updates_of_its_command() {
     assert_eq!(without, wanted);
 }
 
+/// Other rules save other fields: nothing was deployed meanwhile.
+#[test]
+fn switching_to_a_stand_in_and_back_is_not_a_newer_version() {
+    let is_newer = |object: &Value| {
+        let text = object.to_string();
+        let summary = Subject::parse(&text).unwrap().summary().unwrap().unwrap();
+        summary.newer.is_some()
+    };
+    let keep = Rules::with_image("keep");
+    let mut object = workload(&own());
+    for rules in [&keep, &rules(), &keep, &rules()] {
+        let change = workload::empty(rules, &object.to_string());
+        object = applied(&object, &change);
+        assert!(!is_newer(&object), "{object}");
+    }
+    assert_eq!(restored(&object), workload(&own()));
+}
+
 #[test]
 fn stand_in_with_another_image_or_idle_mode_is_one_clear_error() {
     let folder = tempfile::tempdir().unwrap();

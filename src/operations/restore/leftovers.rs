@@ -1,11 +1,15 @@
 //! Leftover revisions of the emptied form: a Deployment's old ReplicaSets, the ControllerRevisions
 //! of a StatefulSet or DaemonSet.
 
+use anyhow::Result;
+use backon::BackoffBuilder;
 use serde_json::{Value, json};
 
 use crate::{
     kinds::Revisions,
-    kubernetes::{Kind, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::LiveObject},
+    kubernetes::{
+        Kind, PAUSES, REPLICA_SET, REVISION, STATEFUL_SET, Scope, error, targets::LiveObject,
+    },
     operations::Operation,
     workload::{ORIGINAL, Subject},
 };
@@ -66,7 +70,7 @@ impl Leftovers {
         let sweep = async |(found, kind, object): (&&LiveObject, &'static Kind, &Value)| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             let what = format!("{}/{name} of {}", kind.singular(), operation.shown(found));
-            (what, kind, operation.cluster.delete_exactly(kind, object).await)
+            (what, kind, delete_idle(operation, found, (kind, object)).await)
         };
         let mut kept = Vec::new();
         for (what, kind, deleted) in operation.each("swept", all.collect(), sweep).await {
@@ -97,6 +101,32 @@ impl Leftovers {
             ));
         }
     }
+}
+
+/// Deletes a revision, again where its controller has just written its status.
+async fn delete_idle(
+    operation: &Operation<'_>,
+    found: &LiveObject,
+    (kind, revision): (&'static Kind, &Value),
+) -> Result<()> {
+    let mut revision = revision.clone();
+    for pause in PAUSES.build() {
+        let deleted = operation.cluster.delete_exactly(kind, &revision).await;
+        let Err(error) = deleted else { return Ok(()) };
+        if error::status(&error).is_none_or(|status| status.code != 409) {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        let name = revision["metadata"]["name"].as_str().unwrap_or_default();
+        match operation.cluster.get(kind, &found.namespace, name).await? {
+            Some(now) if is_emptied(&now) && owns(found, &now) && is_idle(found, &now) => {
+                revision = now;
+            }
+            Some(_) => return Err(error),
+            None => return Ok(()),
+        }
+    }
+    operation.cluster.delete_exactly(kind, &revision).await
 }
 
 /// Whether a revision belongs to this workload.
