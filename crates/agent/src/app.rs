@@ -199,6 +199,11 @@ impl App {
         self.alive
     }
 
+    /// Whether an earlier supervisor left it running.
+    pub(super) fn is_leftover(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Whether it was asked to end.
     pub(super) fn is_stopping(&self) -> bool {
         self.alive && self.stopping.is_some()

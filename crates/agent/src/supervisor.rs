@@ -104,7 +104,8 @@ impl Supervisor {
         Self::is_free_name(&start.name)?;
         if let Some(app) = self.apps.get_mut(&start.name) {
             app.check(Instant::now());
-            if app.is_alive() && !start.replace {
+            // What an earlier supervisor left cannot be followed any more: it is replaced.
+            if app.is_alive() && !app.is_leftover() && !start.replace {
                 return Err(Failed::Runs(Box::new(app.view(&proc::processes()))));
             }
             let grace = start.grace_ms;
