@@ -84,10 +84,8 @@ pub use warning::{ContainerFault, NamedBy, WARNING_PREFIX, Warning};
 pub use windows::{OS_LABELS, is_windows_spec};
 
 use annotation_edits::annotate;
-use newer::Newer;
 use old_object::OldObject;
 use original::Original;
-use patch::Patch;
 use rule_input::rule_input;
 use view::Object;
 
@@ -358,20 +356,12 @@ impl<'a> Subject<'a> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let newer = Newer::compare(old.map(|old| &old.object), object, Some(&original));
-        let mut patch = Patch::default();
-        template::restore(object, &pod, &original, &newer, &mut patch);
-        let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];
-        for note in &original.notes {
-            let now = object.annotation(&note.key);
-            let meant = if now == note.set.as_deref() { note.was.as_deref() } else { now };
-            edits.push((&note.key, meant));
-        }
-        if opt_out == OptOut::Set {
-            edits.retain(|(key, _)| *key != LABEL);
-            edits.push((LABEL, Some(DISABLED)));
-        }
-        annotate(&mut patch, object, &edits, original.annotations);
+        let (kept, set): (&[_], _) = match opt_out {
+            OptOut::Set => (&[LABEL], Some((LABEL, Some(DISABLED)))),
+            OptOut::Leave => (&[], None),
+        };
+        let old = old.map(|old| &old.object);
+        let patch = emptying::restore((object, &pod), &original, old, kept, set);
         Change { patch: patch.finish(), warnings: Vec::new() }
     }
 

@@ -101,6 +101,28 @@ pub(super) fn empty(
     Change { patch: patch.finish(), warnings: Vec::new() }
 }
 
+/// Restores the pod, and the annotations that emptying changed but those of `kept`; `set` is one more.
+pub(super) fn restore(
+    (object, pod): (&Object<'_>, &Pod<'_, '_>),
+    original: &Original,
+    old: Option<&Object<'_>>,
+    kept: &[&str],
+    set: Option<(&str, Option<&str>)>,
+) -> Patch {
+    let newer = Newer::compare(old, object, Some(original));
+    let mut patch = Patch::default();
+    template::restore(object, pod, original, &newer, &mut patch);
+    let mut edits: Vec<(&str, Option<&str>)> = vec![(ORIGINAL, None)];
+    for note in original.notes.iter().filter(|note| !kept.contains(&note.key.as_str())) {
+        let now = object.annotation(&note.key);
+        let meant = if now == note.set.as_deref() { note.was.as_deref() } else { now };
+        edits.push((&note.key, meant));
+    }
+    edits.extend(set);
+    annotate(&mut patch, object, &edits, original.annotations);
+    patch
+}
+
 /// Leaves the pod as it is, with a warning. If it was already empty, fields set by this update now
 /// belong to the user: restoring must not bring back fields that the user removed.
 ///
@@ -115,17 +137,8 @@ pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warn
         && original.has_stand_in()
         && let Some(pod) = object.pod()
     {
-        let newer = Newer::compare(Some(&old.object), object, Some(&original));
-        let mut patch = Patch::default();
-        template::restore(object, &pod, &original, &newer, &mut patch);
-        let notes = original.notes.iter().filter(|note| {
-            let asks = [STAND_IN, STAND_IN_COMMAND].contains(&note.key.as_str());
-            !asks && object.annotation(&note.key) == note.set.as_deref()
-        });
-        let mut edits: Vec<_> =
-            notes.map(|note| (note.key.as_str(), note.was.as_deref())).collect();
-        edits.push((ORIGINAL, None));
-        annotate(&mut patch, object, &edits, original.annotations);
+        let (old, kept) = (Some(&old.object), [STAND_IN, STAND_IN_COMMAND]);
+        let patch = restore((object, &pod), &original, old, &kept, None);
         change.patch = patch.finish();
         return change;
     }
