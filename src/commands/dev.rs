@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
     }
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let debug = args.debug.map(|port| port.unwrap_or(project.debug_port));
-    let (left, runs) = block(async {
+    let (left, remains) = block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let rights = [EXEC, FORWARD].concat();
         let session = Session::open(&cluster, &terminal, &at, &rights).await?;
@@ -65,17 +65,19 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         let (start, restart) = (start_of(&project, debug), project.run.restart);
         let started = RefCell::default();
         let all = Loop { session: &session, sources, start, restart, bound, started };
-        if args.once {
-            return Box::pin(all.run_once()).await.map(|()| (Leave::Running, true));
-        }
-        Box::pin(all.repeat()).await
+        let (left, runs) = if args.once {
+            Box::pin(all.run_once()).await.map(|()| (Leave::Running, true))?
+        } else {
+            Box::pin(all.repeat()).await?
+        };
+        Ok((left, what_remains(&session, &project, runs)))
     })?;
     match left {
         Leave::Running => {
-            terminal.say(&what_remains(&at, &project, runs));
+            terminal.say(&remains);
             Ok(Code::Done)
         }
-        Leave::Interrupted => Err(Failure::interrupted(what_remains(&at, &project, runs)).into()),
+        Leave::Interrupted => Err(Failure::interrupted(remains).into()),
         Leave::Restore => restore::run(global, &restore_args(&at)),
     }
 }

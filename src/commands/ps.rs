@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, args: &Ps) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         if !args.watch {
-            print(&terminal, args, &list_applications(&session, Warn::Yes).await?)?;
+            print(&session, args, &list_applications(&session, Warn::Yes).await?)?;
             return Ok(Code::Done);
         }
         tokio::select! {
@@ -61,9 +61,9 @@ async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
                 let state: Vec<_> = seen.iter().map(lasting).collect();
                 let is_news = last.as_ref() != Some(&state);
                 if let Some(redraw) = &mut redraw {
-                    redraw.draw(&shown(args, &seen))?;
+                    redraw.draw(&shown(session, args, &seen))?;
                 } else if is_news {
-                    print(session.terminal, args, &seen)?;
+                    print(session, args, &seen)?;
                 }
                 last = Some(state);
             }
@@ -74,7 +74,7 @@ async fn watch(session: &Session<'_>, args: &Ps) -> Result<Infallible> {
     }
 }
 
-fn print(terminal: &Terminal, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
+fn print(session: &Session<'_>, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
     if args.output == Listing::Json {
         let pods = serde_json::to_value(Pods::of(seen))?;
         return if args.watch {
@@ -85,22 +85,22 @@ fn print(terminal: &Terminal, args: &Ps, seen: &[ContainerApps]) -> Result<()> {
     }
     if seen.iter().all(|seen| is_nothing(&seen.apps)) {
         if !seen.is_empty() {
-            terminal.say(&nothing(args));
+            session.terminal.say(&nothing(session));
         }
         return Ok(());
     }
-    let table = shown(args, seen);
+    let table = shown(session, args, seen);
     if args.watch { terminal::stream(&table) } else { terminal::print_text(&table) }
 }
 
-fn nothing(args: &Ps) -> String {
-    format!("Nothing was started yet: `diyadm run {} -- COMMAND`.", args.at.workload)
+fn nothing(session: &Session<'_>) -> String {
+    format!("Nothing was started yet: `diyadm run {} -- COMMAND`.", session.target.typed)
 }
 
 /// The table.
-fn shown(args: &Ps, seen: &[ContainerApps]) -> String {
+fn shown(session: &Session<'_>, args: &Ps, seen: &[ContainerApps]) -> String {
     if seen.iter().all(|seen| is_nothing(&seen.apps)) {
-        return nothing(args);
+        return nothing(session);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);

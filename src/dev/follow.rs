@@ -212,11 +212,11 @@ fn choose(apps: &[App]) -> Result<&App, Vec<&str>> {
 
 /// The error if nothing was started in a container; it also says what is lost if the Pod is new.
 pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error {
-    let shown = &session.target.shown;
+    let target = &session.target.typed;
     let lost = session.lost(pick).await.map(|lost| format!(" ({lost})")).unwrap_or_default();
     Failure::no(
         format!("Nothing was started in {} yet{lost}.", pick.shown()),
-        format!("Start something: `diyadm run {shown} -- COMMAND`."),
+        format!("Start something: `diyadm run {target} -- COMMAND`."),
     )
     .explained_by(Topic::NothingStarted)
     .into()

@@ -53,7 +53,7 @@ impl Session<'_> {
             return Err(Failure::no(what, "Without a name there is no lease to extend.").into());
         }
         let what = format!("The agent in the container is diyadm {build}, which has no leases.");
-        let hint = format!("`diyadm run --upload-agent {} -- COMMAND` brings", self.target.shown);
+        let hint = format!("`diyadm run --upload-agent {} -- COMMAND` brings", self.target.typed);
         Err(Failure::no(what, format!("{hint} that of this version.")).into())
     }
 
@@ -91,9 +91,9 @@ impl Session<'_> {
         }
         if let Some(left) = left {
             let left = span(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-            let shown = &self.target.shown;
+            let target = &self.target.typed;
             self.terminal.warn(&format!(
-                "{app} will be stopped in {left}: `diyadm extend {shown} 2h` gives it two hours"
+                "{app} will be stopped in {left}: `diyadm extend {target} 2h` gives it two hours"
             ));
         }
         pending().await

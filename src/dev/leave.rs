@@ -6,10 +6,10 @@ use tokio::time::timeout;
 
 use super::{
     dev_loop::Loop,
-    flags::ContainerTarget,
     follow::describe,
     project::Project,
     run::{interrupted, stop},
+    session::Session,
     trouble::is_gone,
 };
 use crate::ui::text::clause;
@@ -75,16 +75,18 @@ impl Loop<'_> {
 }
 
 /// What remains after the loop, with a hint.
-pub(crate) fn what_remains(at: &ContainerTarget, project: &Project, runs: bool) -> String {
-    let (shown, name) = (&at.workload, project.name());
+pub(crate) fn what_remains(session: &Session<'_>, project: &Project, runs: bool) -> String {
+    let (target, name) = (&session.target, project.name());
+    let (shown, typed) = (&target.shown, &target.typed);
+    let restore = format!("`diyadm restore {}`", target.empty_words(session.cluster, shown));
     if !runs {
         return format!(
-            "{name} does not run in {shown}: `diyadm dev` starts it, `diyadm restore {shown}` \
-             restores the workload."
+            "{name} does not run in {shown}: `diyadm dev` starts it, {restore} restores the \
+             workload."
         );
     }
     format!(
-        "{name} keeps running in {shown}: `diyadm dev` continues with it, `diyadm stop {shown} \
-         {name}` stops it, `diyadm restore {shown}` restores the workload."
+        "{name} keeps running in {shown}: `diyadm dev` continues with it, `diyadm stop {typed} \
+         {name}` stops it, {restore} restores the workload."
     )
 }

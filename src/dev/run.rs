@@ -65,9 +65,9 @@ pub(crate) async fn start_and_follow(
     };
     session.terminal.done(&format!("{} in {}", started(&app), pick.shown()), None);
     session.events.send(&Event::started(&pick, &app))?;
-    let shown = &session.target.shown;
+    let target = &session.target.typed;
     if then == Then::Detach {
-        session.terminal.say(&format!("Follow its output with `diyadm logs -f {shown} {name}`."));
+        session.terminal.say(&format!("Follow its output with `diyadm logs -f {target} {name}`."));
         return Ok(Code::Done);
     }
     let logs = Logs { name, after: app.lines, follow: Follow::Run, ..Logs::default() };
@@ -79,7 +79,7 @@ pub(crate) async fn start_and_follow(
                 session.terminal.warn(&fate);
                 session.terminal.say(&format!(
                     "Start it again with the same command once the next container runs; `diyadm ps \
-                     {shown}` shows that."
+                     {target}` shows that."
                 ));
             }
             Ok(code)
@@ -131,14 +131,14 @@ async fn follow_until_stopped(
     let name = logs.name.clone();
     let mut printer = Printer::default();
     let mut following = std::pin::pin!(follow(session, pick, agent, logs, &mut printer));
-    let shown = &session.target.shown;
+    let target = &session.target.typed;
     let outcome = tokio::select! {
         outcome = &mut following => outcome,
         () = interrupted() => {
             let Then::StopOnExit { grace_ms } = then else {
                 return Err(Failure::interrupted(format!(
-                    "{name} keeps running: `diyadm logs -f {shown} {name}` follows its output, \
-                     `diyadm stop {shown} {name}` stops it."
+                    "{name} keeps running: `diyadm logs -f {target} {name}` follows its output, \
+                     `diyadm stop {target} {name}` stops it."
                 ))
                 .into());
             };
@@ -155,7 +155,7 @@ async fn follow_until_stopped(
                 stopped = both => stopped?,
                 // Not SIGHUP of a closed terminal, which some shells send twice.
                 () = signalled([SignalKind::interrupt()]) => {
-                    let hint = format!("{name} may still run: see `diyadm ps {shown}`.");
+                    let hint = format!("{name} may still run: see `diyadm ps {target}`.");
                     return Err(Failure::interrupted(hint).into());
                 }
             };

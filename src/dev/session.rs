@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
 
     /// An agent's refusal as an error for users.
     pub(crate) fn explain(&self, trouble: Trouble) -> anyhow::Error {
-        explain(trouble, &self.target.shown)
+        explain(trouble, &self.target.typed)
     }
 
     /// An unexpected answer.

@@ -153,14 +153,14 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
 
 /// The hint if the container is gone.
 fn again(session: &Session<'_>) -> String {
-    format!("Run `diyadm shell {}` to enter the container after it.", session.target.shown)
+    format!("Run `diyadm shell {}` to enter the container after it.", session.target.typed)
 }
 
 fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) -> anyhow::Error {
     let shown = pick.shown();
     match command.first() {
         Some(command) => {
-            let hint = format!("Run `diyadm shell {}` to look around.", session.target.shown);
+            let hint = format!("Run `diyadm shell {}` to look around.", session.target.typed);
             let what = format!("{command} cannot be run in {shown} ({why}).");
             let failure = Failure::no(what, hint);
             Failure { code: Code::Program(127), ..failure }.into()

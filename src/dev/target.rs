@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::pods::{self, LiveContainers, Named, Pick, PodRequest};
 use crate::{
     dev::flags::{ContainerFlags, ContainerTarget},
-    exit::{Failure, Topic},
+    exit::{Failure, Topic, quoted},
     kinds,
     kubernetes::{
         CRON_JOB, Cluster, JOB, Kind, POD, POD_EXEC, Right, SERVICE,
@@ -23,6 +23,9 @@ use crate::{
 pub(crate) struct ResolvedTarget {
     /// `deploy/web`, as typed.
     pub(crate) shown: String,
+    /// The same for a command that is to be typed, with the flags that lead to it: `deploy/web -n
+    /// shop --context test -c app`.
+    pub(crate) typed: String,
     /// What was found.
     pub(crate) which: Which,
     /// The container given with -c.
@@ -58,8 +61,7 @@ pub(crate) async fn find(
     if let Some(name) = service_name(&at.workload) {
         let service = service(cluster, &namespace, name).await?;
         let which = Which::Labels { namespace, selector: pods_of_service(&service)? };
-        let container = at.inside.container.clone();
-        return Ok(ResolvedTarget { shown: at.workload.clone(), which, container });
+        return Ok(ResolvedTarget::new(cluster, at.workload.clone(), which, &at.inside));
     }
     // A bare name is that of a Pod, as for kubectl exec and logs.
     let bare = !at.workload.contains('/');
@@ -71,7 +73,7 @@ pub(crate) async fn find(
         Failure::usage("No workload is given.", "Use KIND/NAME, like deploy/web.")
     })?;
     let which = Which::Workload(Box::new(found));
-    Ok(ResolvedTarget { shown: at.workload.clone(), which, container: at.inside.container.clone() })
+    Ok(ResolvedTarget::new(cluster, at.workload.clone(), which, &at.inside))
 }
 
 /// The name in `svc/web`.
@@ -111,11 +113,7 @@ pub(crate) async fn select(
     let namespace = cluster.namespace_of(inside.namespace.as_deref()).to_owned();
     demand(cluster, &namespace, &EXEC).await?;
     let which = Which::Labels { namespace, selector: selector.to_owned() };
-    Ok(ResolvedTarget {
-        shown: format!("-l {selector}"),
-        which,
-        container: inside.container.clone(),
-    })
+    Ok(ResolvedTarget::new(cluster, format!("-l {}", quoted(selector)), which, inside))
 }
 
 /// Fails with a list of all missing rights.
@@ -141,13 +139,34 @@ struct Look {
     emptied: bool,
 }
 
+impl Which {
+    fn namespace(&self) -> &str {
+        match self {
+            Self::Workload(found) => &found.namespace,
+            Self::Labels { namespace, .. } => namespace,
+        }
+    }
+
+    /// The flags that lead to its namespace and cluster: ` -n shop --context test`.
+    fn flags(&self, cluster: &Cluster) -> String {
+        let namespace = self.namespace();
+        let other = namespace != cluster.namespace();
+        let namespace = if other { format!(" -n {namespace}") } else { String::new() };
+        format!("{namespace}{}", cluster.flags())
+    }
+}
+
 impl ResolvedTarget {
+    fn new(cluster: &Cluster, shown: String, which: Which, inside: &ContainerFlags) -> Self {
+        let container = inside.container.clone();
+        let of = container.as_deref().map(|name| format!(" -c {}", quoted(name)));
+        let typed = format!("{shown}{}{}", which.flags(cluster), of.unwrap_or_default());
+        Self { shown, typed, which, container }
+    }
+
     /// The namespace of its Pods.
     pub(crate) fn namespace(&self) -> &str {
-        match &self.which {
-            Which::Workload(found) => &found.namespace,
-            Which::Labels { namespace, .. } => namespace,
-        }
+        self.which.namespace()
     }
 
     /// The container to work in; a live one only with `live`.
@@ -201,14 +220,12 @@ impl ResolvedTarget {
     /// The arguments of `diyadm empty` for the target: `deploy/web -n shop`. `owner`: the
     /// controller of a Pod that was selected by labels.
     pub(crate) fn empty_words(&self, cluster: &Cluster, owner: &str) -> String {
-        let (named, namespace) = match &self.which {
-            Which::Workload(found) if found.kind != &POD => (self.shown.clone(), &found.namespace),
-            Which::Workload(found) => (pods::owner(&found.object), &found.namespace),
-            Which::Labels { namespace, .. } => (owner.to_owned(), namespace),
+        let named = match &self.which {
+            Which::Workload(found) if found.kind != &POD => self.shown.clone(),
+            Which::Workload(found) => pods::owner(&found.object),
+            Which::Labels { .. } => owner.to_owned(),
         };
-        let other = *namespace != cluster.namespace();
-        let namespace = if other { format!(" -n {namespace}") } else { String::new() };
-        format!("{named}{namespace}{}", cluster.flags())
+        format!("{named}{}", self.which.flags(cluster))
     }
 
     fn choose(&self, cluster: &Cluster, look: &Look, live: LiveContainers) -> Result<Pick> {

@@ -127,7 +127,7 @@ fn trouble(error: &Error) -> Option<&Trouble> {
     })
 }
 
-/// A refusal as an error with a hint. `target` is as typed by the user.
+/// A refusal as an error with a hint. `target`: [`super::target::ResolvedTarget::typed`].
 pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     let mut code = Code::No;
     let what = match &trouble {

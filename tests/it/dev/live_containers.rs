@@ -271,6 +271,13 @@ fn dev_does_not_claim_that_an_application_runs_that_was_never_started() {
     let (code, said) = dev.ended();
     assert_eq!(code, Some(130), "{said}");
     assert!(said.contains("shop keeps running in deploy/shop"), "{said}");
+    // The project's namespace is not that of the kubeconfig: a command to type names it.
+    for command in ["stop", "restore"] {
+        assert!(
+            said.contains(&format!("`diyadm {command} deploy/shop -n {} ", node.name)),
+            "{said}"
+        );
+    }
 }
 
 /// Puts a command before the project's build.
