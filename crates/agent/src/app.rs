@@ -14,7 +14,7 @@ use super::{
     jvm,
     leftover::{Leftover, Mark},
     pipe::Pipe,
-    proc,
+    proc::{self, Process},
     protocol::{
         self, Bytes, End, EndedBy, Failed, MOST_GRACE_S, STAND_IN, Start, State, Stream,
         Termination,
@@ -225,6 +225,7 @@ impl App {
                 self.signal(signal);
                 // A stopped process handles no signal until it continues.
                 self.signal(Signal::CONT);
+                self.signal_daemons(signal);
                 self.stopping = Some(Stopping::Asked(at));
             }
             Some(Stopping::Asked(earlier)) => {
@@ -248,6 +249,26 @@ impl App {
             // It has ended meanwhile, or has become another user's: no process to signal.
             let _ = rustix::process::kill_process_group(pid, signal);
         }
+    }
+
+    /// The stand-in's processes that left its group. As PID 1, whose end ends all processes, it would
+    /// not leave them its ports.
+    fn daemons(&self) -> Vec<Process> {
+        let group = self.pid.filter(|_| self.alive && self.is_stand_in());
+        group.map(|group| self.mark.outside(STAND_IN, group)).unwrap_or_default()
+    }
+
+    fn signal_daemons(&self, signal: Signal) {
+        for pid in self.daemons().iter().filter_map(|daemon| Pid::from_raw(daemon.pid)) {
+            // It has ended meanwhile.
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// The process groups of its processes.
+    pub(super) fn groups(&self) -> impl Iterator<Item = i32> {
+        let own = self.pid.map(|pid| pid.as_raw_nonzero().get());
+        own.into_iter().chain(self.daemons().into_iter().map(|daemon| daemon.group))
     }
 
     /// Its first process.
@@ -277,7 +298,9 @@ impl App {
         } else {
             // The group's number is free for others only when the first process is reaped.
             let found = self.pid.map(rustix::process::test_kill_process_group);
-            self.end.is_some() && found.is_none_or(|found| found == Err(rustix::io::Errno::SRCH))
+            self.end.is_some()
+                && found.is_none_or(|found| found == Err(rustix::io::Errno::SRCH))
+                && self.daemons().is_empty()
         };
         if gone {
             return self.gone();
@@ -285,9 +308,12 @@ impl App {
         match self.stopping {
             Some(Stopping::Asked(at)) if at <= now => {
                 self.signal(Signal::KILL);
+                self.signal_daemons(Signal::KILL);
                 self.stopping = Some(Stopping::Killed(now + KILLED));
             }
             Some(Stopping::Killed(at)) if at <= now && self.end.is_some() => self.gone(),
+            // Unlike a group, they are not killed all at once: one may have started another.
+            Some(Stopping::Killed(_)) => self.signal_daemons(Signal::KILL),
             _ => {}
         }
     }
@@ -343,9 +369,9 @@ impl App {
     }
 
     /// Its status; `processes` are all visible processes.
-    pub(super) fn view(&self, processes: &[proc::Process]) -> protocol::App {
+    pub(super) fn view(&self, processes: &[Process]) -> protocol::App {
         let group = self.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
-        let of_it = |p: &&proc::Process| self.alive && p.group == group && !p.zombie;
+        let of_it = |p: &&Process| self.alive && p.group == group && !p.zombie;
         let of_it: Vec<_> = processes.iter().filter(of_it).collect();
         protocol::App {
             name: self.start.name.clone(),

@@ -1,12 +1,16 @@
-//! Processes that a killed agent left running, where PID 1 is another program and the container
-//! continues without the agent. They are found by an environment variable of each application; a
-//! process of another user, or one that hides its environment, is not found.
+//! Processes that are found by the environment variable of their application: those that a killed
+//! agent left running, where PID 1 is another program and the container continues without the agent,
+//! and those that left the process group of the stand-in. A process of another user, or one that hides
+//! its environment, is not found.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
 use rustix::process::{Pid, Signal};
 
-use super::{clock::now_ms, proc};
+use super::{
+    clock::now_ms,
+    proc::{self, Process},
+};
 
 /// The variable: `NAME@CONTAINER.SESSION`. All processes of an application inherit it.
 pub(super) const VARIABLE: &str = "DIYADM_APP";
@@ -37,13 +41,36 @@ impl Mark {
     /// Whether an environment from /proc belongs to a process of `name` in this container that
     /// another supervisor started.
     fn is_before(&self, environ: &[u8], name: &str) -> bool {
-        let variables = environ.split(|byte| *byte == 0);
-        let values = variables.filter_map(|variable| {
-            str::from_utf8(variable).ok()?.strip_prefix(VARIABLE)?.strip_prefix('=')
-        });
-        let same = format!("{name}@{}.", self.container);
-        values.filter_map(|value| value.strip_prefix(&same)).any(|of| of != self.session)
+        self.has_session(environ, name, |session| session != self.session)
     }
+
+    /// The same for a process that this supervisor started.
+    fn is_own(&self, environ: &[u8], name: &str) -> bool {
+        self.has_session(environ, name, |session| session == self.session)
+    }
+
+    fn has_session(&self, environ: &[u8], name: &str, wanted: impl Fn(&str) -> bool) -> bool {
+        let mut variables = environ.split(|byte| *byte == 0);
+        let same = format!("{VARIABLE}={name}@{}.", self.container);
+        variables.any(|variable| {
+            str::from_utf8(variable).is_ok_and(|text| text.strip_prefix(&same).is_some_and(&wanted))
+        })
+    }
+
+    /// Processes of an application of this supervisor that are not in the process group `group`.
+    pub(super) fn outside(&self, name: &str, group: Pid) -> Vec<Process> {
+        let group = group.as_raw_nonzero().get();
+        let others = with_environment(|environ| self.is_own(environ, name));
+        others.filter(|process| process.group != group).collect()
+    }
+}
+
+/// The processes whose environment is wanted. An ended process has none, whoever reaps it.
+fn with_environment(wanted: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = Process> {
+    let has = move |process: &Process| {
+        fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|environ| wanted(&environ))
+    };
+    proc::processes().into_iter().filter(has)
 }
 
 /// The remaining processes of an application.
@@ -76,11 +103,8 @@ impl Leftover {
     }
 
     fn processes(&self) -> impl Iterator<Item = Pid> {
-        // An ended process has no environment, whoever reaps it.
-        proc::processes().into_iter().filter_map(|process| {
-            let environ = fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
-            self.mark.is_before(&environ, &self.name).then(|| Pid::from_raw(process.pid))?
-        })
+        let found = with_environment(|environ| self.mark.is_before(environ, &self.name));
+        found.filter_map(|process| Pid::from_raw(process.pid))
     }
 }
 
@@ -95,6 +119,8 @@ mod tests {
         let is_before = |mark: Mark, name| mark.is_before(environ.as_bytes(), name);
         assert!(is_before(mark(7, "2-20"), "web"));
         assert!(!is_before(mark(7, "1-20"), "web"), "its own");
+        assert!(mark(7, "1-20").is_own(environ.as_bytes(), "web"));
+        assert!(!mark(7, "2-20").is_own(environ.as_bytes(), "web"));
         assert!(!is_before(mark(70, "2-20"), "web"), "another container's");
         assert!(!is_before(mark(7, "2-20"), "we"), "another name");
         assert!(!mark(7, "2-20").is_before(b"", "web"));

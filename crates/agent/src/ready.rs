@@ -36,14 +36,15 @@ pub(super) fn ready(socket: Option<&Path>, own: Option<&str>) -> Result<Code> {
 
 /// The liveness or startup probe of a container with a stand-in. A developer's application, and a
 /// stand-in that is started or stopped, must not restart the container: the own probe counts only
-/// while the stand-in runs, and longer than its `initialDelaySeconds`.
+/// while the stand-in runs, and longer than its `initialDelaySeconds`, and where no supervisor says
+/// in time what runs.
 ///
 /// # Errors
 /// [`Code::No`]: the own probe failed.
 pub(super) fn alive(socket: Option<&Path>, own: Option<&str>) -> Result<Code> {
     let own = probe::parse(own)?;
     let delay = Duration::from_secs(own.initial_delay_seconds.into());
-    let counts = applications(socket)?.is_none_or(|apps| {
+    let counts = applications(socket).unwrap_or_default().is_none_or(|apps| {
         let mut stand_in = apps.iter().filter(|app| app.stand_in && app.state == State::Running);
         stand_in.any(|app| Duration::from_millis(now_ms().saturating_sub(app.since_ms)) >= delay)
     });

@@ -251,10 +251,9 @@ impl Supervisor {
         }
     }
 
-    /// The process groups of running applications, each of which was sent SIGTERM as a whole.
+    /// The process groups of running applications, whose processes were all sent SIGTERM.
     pub(super) fn groups(&self) -> Vec<i32> {
-        let running = self.apps.values().filter(|app| app.is_alive());
-        running.filter_map(|app| Some(app.pid()?.as_raw_nonzero().get())).collect()
+        self.apps.values().filter(|app| app.is_alive()).flat_map(App::groups).collect()
     }
 
     /// Whether any application runs.

@@ -110,12 +110,12 @@ async fn delete_idle(
     (kind, revision): (&'static Kind, &Value),
 ) -> Result<()> {
     let mut revision = revision.clone();
-    for pause in PAUSES.build() {
+    let mut pauses = PAUSES.build();
+    loop {
         let deleted = operation.cluster.delete_exactly(kind, &revision).await;
         let Err(error) = deleted else { return Ok(()) };
-        if error::status(&error).is_none_or(|status| status.code != 409) {
-            return Err(error);
-        }
+        let is_conflict = error::status(&error).is_some_and(|status| status.code == 409);
+        let Some(pause) = pauses.next().filter(|_| is_conflict) else { return Err(error) };
         tokio::time::sleep(pause).await;
         let name = revision["metadata"]["name"].as_str().unwrap_or_default();
         match operation.cluster.get(kind, &found.namespace, name).await? {
@@ -126,7 +126,6 @@ async fn delete_idle(
             None => return Ok(()),
         }
     }
-    operation.cluster.delete_exactly(kind, &revision).await
 }
 
 /// Whether a revision belongs to this workload.

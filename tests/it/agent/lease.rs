@@ -1,6 +1,6 @@
 //! Two people and one container: who has it, who may start and stop what, and when that ends.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use diyadm_agent::protocol::{
     Answer, App, Apps, By, Claim, EndedBy, Failed, Follow, Lease, Logs, Request, Start, State,
@@ -8,8 +8,8 @@ use diyadm_agent::protocol::{
 
 use super::{
     super::rig::wait_until,
-    client::{Client, Idle, Message, PROGRAM, script},
-    namespace::{first_child, unshare},
+    client::{Client, Idle, Message, script},
+    namespace::ShellContainer,
 };
 
 fn by(who: &str, claim: Claim, request: Request) -> Request {
@@ -231,30 +231,14 @@ fn lease_ends_at_its_time_and_the_stand_in_comes_back() {
 /// Where PID 1 is a shell, the supervisor can be killed without the container.
 #[test]
 fn lease_outlives_a_killed_supervisor() {
-    let mut command = require!(unshare());
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("agent.sock");
-    command.args(["sh", "-c", "while :; do sleep 1000; done"]);
-    let mut container = command.spawn().unwrap();
-    let children = format!("/proc/{0}/task/{0}/children", container.id());
-    while fs::read_to_string(&children).unwrap().is_empty() {}
-    let first = first_child(container.id());
-    let enter = || {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &first, "-p", "-m", PROGRAM, "relay", "--socket"]).arg(&socket);
-        Client::of(command)
-    };
-    let mut ann = enter();
+    let container = require!(ShellContainer::start());
+    let mut ann = container.client();
     // Nobody reads its output after the kill.
     let quiet = script("web", "exec sleep 1000 >/dev/null 2>&1");
     let app = ann.started(&timed("ann", 3_600_000, quiet));
-    let Some(agent) = apps(&mut ann).supervisor else { panic!("it supervises") };
-    let kill = format!("kill -9 {}", agent.pid);
-    let mut inside = Command::new("nsenter");
-    assert!(inside.args(["-t", &first, "-p", "-m", "sh", "-c", &kill]).status().unwrap().success());
-    assert_eq!(ann.next_message(), None);
+    container.kill_supervisor(&mut ann);
 
-    let mut ben = enter();
+    let mut ben = container.client();
     let lease = held(&mut ben, &of("ben", start("db")));
     assert_eq!((&lease.who[..], &lease.apps[..]), ("ann", &["web".to_owned()][..]));
     assert!(lease.left_ms.is_some_and(|left| left <= 3_600_000), "{lease:?}");
@@ -264,7 +248,4 @@ fn lease_outlives_a_killed_supervisor() {
     assert_eq!(leases(&mut ben), pairs(&[("ben", "db")]));
     let names: Vec<_> = apps(&mut ben).apps.into_iter().map(|app| app.name).collect();
     assert_eq!(names, ["db"], "hers has ended");
-    assert_eq!(ben.asked(&Request::StopAll { grace_ms: 60_000, exit: true }), Answer::Sent);
-    assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
-    container.wait().unwrap();
 }

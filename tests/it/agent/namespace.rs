@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    path::Path,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
 use diyadm_agent::protocol::{Answer, Apps, End, Failed, Logs, Request, Start, State};
 
 use super::{
-    super::rig::skip,
+    super::rig::{skip, wait_until},
     client::{Client, Idle, PROGRAM, relay, script, text},
 };
 
@@ -35,6 +35,64 @@ pub(super) fn pid_1(args: &[&str]) -> Option<Idle> {
     let mut idle = Idle::run(command, args);
     idle.inside = Some(first_child(idle.child.id()));
     Some(idle)
+}
+
+/// A container whose PID 1 is a shell. Killed when dropped.
+pub(super) struct ShellContainer {
+    child: Child,
+    pub(super) folder: tempfile::TempDir,
+    first: String,
+}
+
+impl ShellContainer {
+    /// Its output goes to the file `logs` in its folder.
+    pub(super) fn start() -> Option<Self> {
+        let mut command = unshare()?;
+        let folder = tempfile::tempdir().unwrap();
+        let logs = fs::File::create(folder.path().join("logs")).unwrap();
+        command.args(["sh", "-c", "while :; do sleep 1000; done"]).stdout(logs);
+        let child = command.spawn().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        wait_until("PID 1", || !fs::read_to_string(&children).unwrap().is_empty());
+        let first = first_child(child.id());
+        Some(Self { child, folder, first })
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.path().join("agent.sock")
+    }
+
+    /// A program inside.
+    pub(super) fn inside(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.first, "-p", "-m"]).args(words);
+        command
+    }
+
+    /// A client, whose first start starts a supervisor.
+    pub(super) fn client(&self) -> Client {
+        let mut command = self.inside(&[PROGRAM, "relay", "--socket"]);
+        command.arg(self.socket());
+        Client::of(command)
+    }
+
+    /// Kills the supervisor with SIGKILL.
+    pub(super) fn kill_supervisor(&self, client: &mut Client) {
+        let Answer::Apps(Apps { supervisor: Some(agent), .. }) = client.asked(&Request::List)
+        else {
+            panic!("it supervises")
+        };
+        let kill = format!("kill -9 {}", agent.pid);
+        assert!(self.inside(&["sh", "-c", &kill]).status().unwrap().success());
+        assert_eq!(client.next_message(), None);
+    }
+}
+
+impl Drop for ShellContainer {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.first]).status();
+        let _ = self.child.wait();
+    }
 }
 
 /// SIGTERM to PID 1, then the exit code of the container.
@@ -185,25 +243,11 @@ fn pid_1_kills_processes_that_ignore_sigterm() {
 /// A container that idles in another program: PID 1 is a shell.
 #[test]
 fn relay_starts_a_supervisor_where_none_runs() {
-    let mut command = require!(unshare());
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("agent.sock");
-    let logs = folder.path().join("logs");
-    command.args(["sh", "-c", "while :; do sleep 1000; done"]);
-    let mut container = command.stdout(fs::File::create(&logs).unwrap()).spawn().unwrap();
-    while fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.id()))
-        .unwrap()
-        .is_empty()
-    {}
-    let first = first_child(container.id());
-    let enter = || {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &first, "-p", "-m", PROGRAM, "relay", "--socket"]).arg(&socket);
-        Client::of(command)
-    };
+    let container = require!(ShellContainer::start());
+    let enter = || container.client();
     let mut client = enter();
     assert_eq!(client.asked(&Request::List), Answer::Apps(Apps::default()));
-    assert!(!socket.exists(), "looking starts nothing");
+    assert!(!container.socket().exists(), "looking starts nothing");
     let app = client.started(&Request::Start(script("app", "echo up; exec sleep 1000")));
     drop(client);
     let Answer::Apps(Apps { supervisor: Some(supervisor), apps, .. }) =
@@ -213,14 +257,13 @@ fn relay_starts_a_supervisor_where_none_runs() {
     };
     assert!(supervisor.pid > 1 && supervisor.logs);
     assert_eq!((apps[0].pid, &apps[0].state), (app.pid, &State::Running));
-    while !fs::read_to_string(&logs).unwrap().contains("up\n") {}
+    let logs = container.folder.path().join("logs");
+    wait_until("its line is in the logs", || fs::read_to_string(&logs).unwrap().contains("up\n"));
     let mut client = enter();
     assert_eq!(client.asked(&Request::StopAll { grace_ms: 60_000, exit: true }), Answer::Sent);
     assert_eq!(client.next_message(), None);
     // Its socket is there for a moment longer than its last answer.
     while enter().asked(&Request::List) != Answer::Apps(Apps::default()) {}
-    assert!(Command::new("kill").args(["-KILL", &first]).status().unwrap().success());
-    container.wait().unwrap();
 }
 
 /// A memory cgroup of the test's own.

@@ -1,6 +1,6 @@
 //! The stand-in: the workload's own application, which PID 1 runs while no other one does.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use diyadm_agent::protocol::{Answer, Failed, Request, STAND_IN, Start, State};
 
@@ -97,7 +97,9 @@ fn stand_in_runs_while_no_other_application_does() {
 #[test]
 fn stand_in_restarts_after_a_crash_with_pauses() {
     // What it leaves behind is killed, as with a container.
-    let idle = with_stand_in("echo crash; sleep 1000 & exit 3");
+    let daemon =
+        "setsid sh -c '>daemon-$$; exec sleep 1000' & until [ -e daemon-$! ]; do sleep 0.05; done";
+    let idle = with_stand_in(&format!("sleep 1000 & {daemon}; echo crash; exit 3"));
     let mut client = idle.client();
     let shows = |line: &str| assert_eq!(idle.shown.recv().unwrap(), line);
     shows("crash");
@@ -106,6 +108,13 @@ fn stand_in_restarts_after_a_crash_with_pauses() {
         let [app] = &client.apps()[..] else { panic!("only the stand-in") };
         let ended = matches!(&app.state, State::Ended(end) if end.how.code() == 3 && !end.asked);
         ended && (app.restarts, app.processes) == (1, 0)
+    });
+    let names = fs::read_dir(idle.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    let daemons: Vec<_> = names.iter().filter_map(|name| name.strip_prefix("daemon-")).collect();
+    assert_eq!(daemons.len(), 2);
+    wait_until("its daemons are killed", || {
+        daemons.iter().all(|daemon| !Path::new("/proc").join(daemon).exists())
     });
     // The kubelet must not restart the container for it.
     assert!(is_alive(&idle, r#"{"exec":{"command":["false"]}}"#));
@@ -116,6 +125,24 @@ fn stand_in_restarts_after_a_crash_with_pauses() {
     shows("crash");
     client.started(&restart(STAND_IN));
     shows("crash");
+}
+
+/// Where it was PID 1, its end was theirs.
+#[test]
+fn daemons_of_the_stand_in_end_with_it() {
+    // Its first process ends at once by SIGTERM, and the daemon, which has the port, when it may.
+    let daemon = server("stand-in")
+        .replace("rmdir port", "until [ -e go ]; do sleep 0.05; done; rmdir port");
+    let idle = with_stand_in(&format!("setsid sh -c '{}' & wait", daemon.replace('\'', "\"")));
+    let shows = |line: &str| assert_eq!(idle.shown.recv().unwrap(), line);
+    shows("stand-in");
+    let mut client = idle.client();
+    client.ask(&Request::Start(script("app", &server("app"))));
+    fs::write(idle.folder.path().join("go"), "").unwrap();
+    assert!(matches!(client.answer(), Answer::Started(_)));
+    shows("app");
+    client.ended(&stop("app"));
+    shows("stand-in");
 }
 
 #[test]
@@ -190,6 +217,11 @@ fn liveness_probe_counts_only_while_the_stand_in_runs() {
     assert!(is_alive(&idle, r#"{"initialDelaySeconds":3600,"exec":{"command":["false"]}}"#));
     client.started(&Request::Start(script("app", "exec sleep 1000")));
     assert!(is_alive(&idle, fails));
+    // Nobody says what runs: it neither hangs nor fails for that.
+    idle.signal("-STOP");
+    assert!(is_alive(&idle, r#"{"exec":{"command":["true"]}}"#));
+    assert!(!is_alive(&idle, fails));
+    idle.signal("-CONT");
 }
 
 #[test]
