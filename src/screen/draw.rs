@@ -125,7 +125,11 @@ fn rows(model: &Model, items: &[&Item], most: usize) -> Vec<String> {
         at.into_iter().zip(some).for_each(|(at, width)| widths[at] = width);
     }
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
+        let cells = row.iter().zip(&widths).zip(&titles[skipped..]);
+        let cells = cells.map(|((cell, width), title)| match *title {
+            "WHO" => padded(&text::fitted_user(cell, *width), *width),
+            _ => padded(cell, *width),
+        });
         cells.collect::<Vec<_>>().join(GAP)
     };
     cells.iter().map(line).collect()

@@ -160,6 +160,14 @@ pub(crate) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(text.chars().take_while(fits).chain(['…']).collect())
 }
 
+/// [`fitted`] for a user: without room for all, `system:serviceaccount:shop:ann` is `…ann`.
+pub(crate) fn fitted_user(user: &str, width: usize) -> Cow<'_, str> {
+    match user.rfind([':', '/']).filter(|_| user.width() > width) {
+        Some(at) => Cow::Owned(fitted(&format!("…{}", &user[at + 1..]), width).into_owned()),
+        None => fitted(user, width),
+    }
+}
+
 /// Maximum number of characters that an error quotes.
 const QUOTED: usize = 120;
 
@@ -267,6 +275,14 @@ mod tests {
         assert_eq!(columns_within(&rows, Some(99)), columns(&rows));
         assert_eq!(columns_within(&rows, Some(1)).lines().nth(1), Some("网关服务   镜像 re…"));
         assert_eq!(fitted("容器", 3), "容…");
+        for (user, width, shown) in [
+            ("system:serviceaccount:shop:ann", 9, "…ann"),
+            ("arn:aws:sts::1:assumed-role/dev/ann.example", 8, "…ann.ex…"),
+            ("wang.fang@example.org", 8, "wang.fa…"),
+            ("oidc:王芳", 9, "oidc:王芳"),
+        ] {
+            assert_eq!(fitted_user(user, width), shown);
+        }
         assert_eq!(padded("容器容器", 4), "容… ");
     }
 
