@@ -24,9 +24,9 @@ const EXAMPLES: [(&str, &[&str]); 35] = [
     (
         "empty",
         &[
-            "diyadm empty deploy/web",
+            "diyadm empty deploy/web --image keep",
             "diyadm empty sts/db -n shop --image keep --replicas 1",
-            "diyadm empty deploy/web --copy me",
+            "diyadm empty deploy/web --image keep --copy me",
         ],
     ),
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),
@@ -114,7 +114,14 @@ const EXAMPLES: [(&str, &[&str]); 35] = [
         ],
     ),
     ("version", &["diyadm version", "diyadm version -o json"]),
-    ("", &["diyadm empty deploy/web", "diyadm dev --init deploy/web", "diyadm restore deploy/web"]),
+    (
+        "",
+        &[
+            "diyadm empty deploy/web --image keep",
+            "diyadm dev --init deploy/web",
+            "diyadm restore deploy/web",
+        ],
+    ),
 ];
 
 /// The command tree with groups and examples.

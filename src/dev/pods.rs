@@ -214,7 +214,8 @@ pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
             "Container {container} of Pod {pod} was not emptied by diyadm: its PID 1 is {runs}."
         ),
         format!(
-            "Empty it first: `diyadm empty {empty}`; or use --live to work in a live container."
+            "Empty it first: `diyadm empty {empty} --image keep`; or use --live to work in a live \
+             container."
         ),
     )
     .because(NotEmptied)

@@ -21,6 +21,8 @@ use diyadm_agent::protocol::Bytes;
 
 /// How often the workload is checked.
 const LOOK: Duration = Duration::from_secs(2);
+/// The hint for a workload that is not empty any more: the file says how it is emptied.
+const EMPTY_AGAIN: &str = "Run `diyadm dev` again, which empties it first.";
 
 /// The container that the workload's pod template makes empty; `None` if only the Pods are empty,
 /// or a live container is used.
@@ -63,7 +65,7 @@ pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error
         Some(now) if emptied_container(session).is_none() => {
             let (shown, event) = (&session.target.shown, event(session, &now).await);
             let what = format!("{shown} is not empty any more. {refusal}{event}");
-            Failure::no(what, empty_again(session))
+            Failure::no(what, EMPTY_AGAIN)
         }
         now => explain(session, &found(session), now.as_ref()).await,
     };
@@ -86,21 +88,12 @@ async fn explain(
     now: Option<&ParsedObject>,
 ) -> Failure {
     let shown = &session.target.shown;
-    let empty = session.target.empty_words(session.cluster, "");
     let Some(now) = now else {
-        return Failure::no(
-            format!("{shown} was deleted."),
-            format!("Once it exists again, run `diyadm empty {empty}`, then `diyadm dev`."),
-        );
+        let hint = "Once it exists again, run `diyadm dev` again, which empties it first.";
+        return Failure::no(format!("{shown} was deleted."), hint);
     };
     let event = event(session, now).await;
-    Failure::no(format!("{shown} {}{event}", change(before, now)), empty_again(session))
-}
-
-/// The hint for a workload that is not empty any more.
-fn empty_again(session: &Session<'_>) -> String {
-    let empty = session.target.empty_words(session.cluster, "");
-    format!("Empty it again with `diyadm empty {empty}`, then run `diyadm dev` again.")
+    Failure::no(format!("{shown} {}{event}", change(before, now)), EMPTY_AGAIN)
 }
 
 /// A sentence about the newest Event of the workload, after a space; empty if there is none.

@@ -86,7 +86,7 @@ fn emptied_pod_is_preferred_and_live_pod_refused() {
         failure.what,
         "Container app of Pod live was not emptied by diyadm: its PID 1 is `sleep '1 h\\u{1b}'`."
     );
-    assert!(failure.hint.contains("`diyadm empty deploy/x -n n`"), "{}", failure.hint);
+    assert!(failure.hint.contains("`diyadm empty deploy/x -n n --image keep`"), "{}", failure.hint);
     assert!(failure.hint.contains("--live"), "{}", failure.hint);
     assert!(is_not_emptied(&failure.into()));
     assert_eq!(choose(alone, ANY, &NAMED).unwrap().pod, "live");

@@ -6,8 +6,8 @@ use clap::Args;
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
 #[command(next_help_heading = "A copy beside the original")]
 pub struct CopyFlags {
-    /// Leave the workload as it is, and create an empty copy WORKLOAD-NAME beside it: a Deployment
-    /// with one replica to which no Service sends requests; `diyadm restore` deletes it
+    /// Create an empty copy WORKLOAD-NAME beside the workload, which stays as it is: a Deployment
+    /// with one replica that no Service calls. `diyadm restore deploy/WORKLOAD-NAME` deletes it
     #[arg(
         long,
         value_name = "NAME",
