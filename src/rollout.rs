@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     kinds::{self, Controller, Kind, Rollout},
     ui::text::counted,
-    workload::pods::{belongs_to, is_over},
+    workload::pods::{belongs_to, is_over, is_ready},
 };
 
 mod cause;
@@ -105,7 +105,7 @@ pub fn progress(workload: &Value, seen: &Observations<'_>) -> Progress {
         }
         Some((_, Rollout::Never)) if workload["spec"]["suspend"] == true => done("it is suspended"),
         Some((kind, Rollout::Never)) => {
-            ended::job(workload).unwrap_or_else(|| one(ready(workload, seen, kind) > 0))
+            ended::job(workload).unwrap_or_else(|| one(up(workload, seen, kind).count > 0))
         }
         Some((_, Rollout::Unknown)) if fresh || observed(workload).is_none() => {
             if seen.pods.iter().any(|pod| belongs_to(pod, workload)) {
@@ -119,7 +119,7 @@ pub fn progress(workload: &Value, seen: &Observations<'_>) -> Progress {
         Some((kind, Rollout::InOrder)) => in_order(kind, workload, seen),
         Some((kind, Rollout::PerNode)) if !is_on_delete(workload) => {
             let updated = status(workload, kind.count.updated);
-            pace(count(workload), updated, updated, ready(workload, seen, kind))
+            pace(count(workload), updated, updated, up(workload, seen, kind))
         }
         _ => by_hand(workload, seen),
     };
@@ -199,16 +199,36 @@ fn one(ready: bool) -> Progress {
     if ready { done("its Pod is ready") } else { waiting("its Pod is not ready yet") }
 }
 
+/// The Pods for which there is nothing to wait.
+#[derive(Clone, Copy)]
+struct Up {
+    count: i64,
+    /// How many of them are Ready. The others wait for their application (`--ready app`).
+    ready: i64,
+}
+
+impl Up {
+    fn at_most(self, most: i64) -> Self {
+        Self { count: self.count.min(most), ready: self.ready.min(most) }
+    }
+}
+
 /// `all` is the number of old and new Pods, `new` that of new Pods.
-fn pace(wanted: i64, all: i64, new: i64, ready: i64) -> Progress {
+fn pace(wanted: i64, all: i64, new: i64, Up { count, ready }: Up) -> Progress {
     if wanted == 0 {
         done("it has no Pods")
     } else if new < wanted {
         waiting(format!("{new} of {wanted} Pods are replaced"))
     } else if all > new {
         waiting(old_pods(all - new))
+    } else if count < wanted {
+        waiting(format!("{count} of {wanted} Pods are ready"))
     } else if ready < wanted {
-        waiting(format!("{ready} of {wanted} Pods are ready"))
+        let idle = counted(wanted - ready, "is", "are");
+        done(format!(
+            "{wanted} of {wanted} Pods run; {idle} not ready, and not called by Services, until an \
+             application is started there"
+        ))
     } else {
         done(format!("{wanted} of {wanted} Pods are ready"))
     }
@@ -218,16 +238,16 @@ fn old_pods(count: i64) -> String {
     counted(count, "old Pod is still terminating", "old Pods are still terminating")
 }
 
-/// Number of ready Pods by the status. If idle Pods are not Ready, Pods that only wait for their
-/// application count as well, which is seen from the Pods alone.
-fn ready(workload: &Value, seen: &Observations<'_>, kind: &Kind) -> i64 {
-    let reported = status(workload, kind.count.available);
+/// The ready Pods by the status. If idle Pods are not Ready, Pods that only wait for their
+/// application are up as well, which is seen from the Pods alone.
+fn up(workload: &Value, seen: &Observations<'_>, kind: &Kind) -> Up {
+    let ready = status(workload, kind.count.available);
     if !pods::idles_unready(workload) {
-        return reported;
+        return Up { count: ready, ready };
     }
     let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && is_new(workload, pod));
     let up = own.filter(|pod| is_up(pod)).count();
-    reported.max(i64::try_from(up).unwrap_or(i64::MAX))
+    Up { count: ready.max(i64::try_from(up).unwrap_or(i64::MAX)), ready }
 }
 
 /// As in `kubectl rollout status`.
@@ -238,12 +258,18 @@ fn surge(kind: &Kind, workload: &Value, seen: &Observations<'_>) -> Progress {
     let kept = kept(&workload["spec"]["updateStrategy"]["partition"], wanted);
     let mut progress = if kept > 0 {
         let meant = (wanted - kept).max(0);
-        pace(meant, new.max(meant), new, ready(workload, seen, kind).min(meant))
+        pace(meant, new.max(meant), new, up(workload, seen, kind).at_most(meant))
     } else {
-        pace(wanted, all, new, ready(workload, seen, kind))
+        pace(wanted, all, new, up(workload, seen, kind))
     };
     if wanted == 0 && all > 0 {
         progress = waiting(old_pods(all));
+    } else if all > new
+        && new >= wanted
+        && let Some(coming) = pods::coming(workload, seen)
+    {
+        // Old Pods serve until the new ones are ready.
+        progress = waiting(coming);
     }
     let spec = &workload["spec"];
     let is_paused = spec["paused"] == true || spec["updateStrategy"]["paused"] == true;
@@ -279,13 +305,14 @@ fn in_order(kind: &Kind, workload: &Value, seen: &Observations<'_>) -> Progress 
     // Once all are new, only the current ones are counted.
     let updated = if whole { "currentReplicas" } else { kind.count.updated };
     let new = status(workload, updated);
-    let ready = ready(workload, seen, kind);
+    let up = up(workload, seen, kind);
     if is_on_delete(workload) && !whole {
-        return pace(wanted, wanted, new, ready);
+        return pace(wanted, wanted, new, up);
     }
     let meant = (wanted - partition).max(0);
-    let mut progress = pace(meant, new.max(meant), new.max(0), ready.min(meant));
-    if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && ready >= new {
+    let mut progress = pace(meant, new.max(meant), new.max(0), up.at_most(meant));
+    if !progress.done && new > 0 && new < meant && pods::idles_unready(workload) && up.count >= new
+    {
         progress.trouble = Some(RolloutProblem::lasting(
             "a StatefulSet replaces its next Pod only when the last one is Ready, and with \
              `ready: app` that needs a running application",
@@ -304,8 +331,10 @@ fn by_hand(workload: &Value, seen: &Observations<'_>) -> Progress {
     let own = seen.pods.iter().filter(|pod| belongs_to(pod, workload) && !is_over(pod));
     let (new, old): (Vec<_>, Vec<_>) = own.partition(|pod| is_new(workload, pod));
     let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
-    let ready = new.iter().filter(|pod| is_up(pod)).count();
-    pace(self::count(workload), count(new.len() + old.len()), count(new.len()), count(ready))
+    let up = new.iter().filter(|pod| is_up(pod)).count();
+    let ready = new.iter().filter(|pod| is_ready(pod)).count();
+    let up = Up { count: count(up), ready: count(ready) };
+    pace(self::count(workload), count(new.len() + old.len()), count(new.len()), up)
 }
 
 #[cfg(test)]

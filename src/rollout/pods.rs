@@ -59,14 +59,25 @@ pub fn is_up(pod: &Value) -> bool {
             && containers.iter().all(is_up))
 }
 
-/// What blocks one of the workload's new Pods; permanent problems first.
-pub(super) fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProblem> {
-    let own = seen.pods.iter().filter(|pod| {
+/// The workload's new Pods.
+fn new<'s>(workload: &Value, seen: &Observations<'s>) -> impl Iterator<Item = &'s Value> {
+    seen.pods.iter().filter(|pod| {
         belongs_to(pod, workload)
             && is_new(workload, pod)
             && pod["metadata"]["deletionTimestamp"].is_null()
-            && !is_up(pod)
-    });
+    })
+}
+
+/// How many of the new Pods are ready, if some are not: `0 of 1 new Pods are ready`.
+pub(super) fn coming(workload: &Value, seen: &Observations<'_>) -> Option<String> {
+    let up: Vec<_> = new(workload, seen).map(is_up).collect();
+    let ready = up.iter().filter(|up| **up).count();
+    (ready < up.len()).then(|| format!("{ready} of {} new Pods are ready", up.len()))
+}
+
+/// What blocks one of the workload's new Pods; permanent problems first.
+pub(super) fn trouble(workload: &Value, seen: &Observations<'_>) -> Option<RolloutProblem> {
+    let own = new(workload, seen).filter(|pod| !is_up(pod));
     let mut troubles: Vec<_> = own.filter_map(|pod| pod_trouble(pod, seen.events)).collect();
     let at = troubles.iter().position(|trouble| trouble.lasting).unwrap_or(0);
     (!troubles.is_empty()).then(|| troubles.swap_remove(at))

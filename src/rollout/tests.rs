@@ -73,6 +73,54 @@ fn deployment_rollout_is_judged_as_by_kubectl() {
 }
 
 #[test]
+fn old_pods_that_wait_for_new_ones_are_not_called_terminating() {
+    let status = json!({
+        "observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 2,
+    });
+    let mut old = pod("app:1", &json!({}));
+    old["metadata"]["uid"] = "old".into();
+    let pods = [pod("empty:1", &json!({})), old];
+    let events = [json!({
+        "reason": "Pulling", "message": "Pulling image \"empty:1\"",
+        "involvedObject": { "kind": "Pod", "uid": "p" },
+    })];
+    let seen = Observations { pods: &pods, events: &events, since: "" };
+    let progress = progress(&deployment(&status), &seen);
+    assert_eq!(progress.message, "0 of 1 new Pods are ready, pulling image empty:1");
+}
+
+#[test]
+fn pods_that_wait_for_their_application_are_not_called_ready() {
+    let probe = json!({ "exec": { "command": [diyadm_agent::MOUNTED, "ready"] } });
+    let mut set = json!({
+        "kind": "ReplicaSet", "metadata": { "name": "r", "uid": "r" },
+        "spec": { "replicas": 2, "template": { "spec": { "containers": [
+            { "name": "app", "image": "empty:1", "readinessProbe": probe },
+        ] } } },
+    });
+    let status = json!({ "containerStatuses": [
+        { "name": "app", "ready": false, "state": { "running": {} } },
+    ] });
+    let mut one = pod("empty:1", &status);
+    one["spec"]["containers"] = set["spec"]["template"]["spec"]["containers"].clone();
+    one["metadata"]["ownerReferences"] =
+        json!([{ "kind": "ReplicaSet", "name": "r", "uid": "r", "controller": true }]);
+    let mut ready = one.clone();
+    ready["metadata"]["uid"] = "q".into();
+    ready["status"]["conditions"] = json!([{ "type": "Ready", "status": "True" }]);
+    let pods = [one, ready];
+    let seen = Observations { pods: &pods, ..Observations::default() };
+    let message = |set: &Value| progress(set, &seen).message;
+    assert_eq!(
+        message(&set),
+        "2 of 2 Pods run; 1 is not ready, and not called by Services, until an application is \
+         started there"
+    );
+    set["spec"]["replicas"] = 0.into();
+    assert_eq!(message(&set), "it has no Pods");
+}
+
+#[test]
 fn stateful_set_rollout_ends_at_its_partition() {
     let set = |partition: i64, status: Value| {
         json!({

@@ -1,6 +1,7 @@
 //! Boards of workloads that the heart itself has emptied.
 
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::workload::{Choice, Context, Image, LABEL, Rules};
@@ -32,6 +33,20 @@ fn emptied_by(object: &Value, rules: &Rules) -> Value {
 }
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+#[test]
+fn wide_status_lines_up_with_chinese_names() {
+    let objects = [emptied(&deployment("shop")), emptied(&deployment("web"))];
+    let mut rows = rows(&objects, &[], |_| None);
+    rows[1].by = "王芳（开发）".to_owned();
+    let columns = Columns { wide: true, titles: true, ..Columns::default() };
+    let text = table(&rows, columns, 0);
+    let before = |line: &str, cell: &str| line.split(cell).next().unwrap().width();
+    let lines: Vec<_> = text.lines().collect();
+    let expected = before(lines[0], "CONTAINERS");
+    assert!(lines[2].contains("王芳（开发）"), "{text}");
+    assert_eq!([before(lines[1], "app="), before(lines[2], "app=")], [expected; 2], "{text}");
+}
 
 #[test]
 fn status_names_the_original_of_a_copy() {
