@@ -28,6 +28,7 @@ pub(crate) mod copy;
 pub(crate) mod decision;
 pub(crate) mod opt_out;
 mod pods;
+mod scale_down;
 pub(crate) mod stand_in;
 mod template;
 
@@ -130,6 +131,11 @@ async fn one(
         Ok(EmptyMethod::Patch) => {
             if args.recreate
                 && let Err(error) = operation.unhold(&found).await
+            {
+                return OperationResult::failed(found, error);
+            }
+            if let Some(replicas) = args.scale.replicas
+                && let Err(error) = scale_down::keep_applications(operation, &found, replicas).await
             {
                 return OperationResult::failed(found, error);
             }

@@ -83,6 +83,32 @@ fn reports_a_restarted_container_at_the_next_command() {
 }
 
 #[test]
+fn empty_with_fewer_replicas_keeps_the_pod_with_the_application() {
+    let node = require!(Workspace::on_node("dev-scaled"));
+    let name = node.name;
+    let typed = Typed::emptied(&node);
+    let old = typed.pods().remove(0);
+    node.kubectl(&["-n", name, "scale", "deployment/shop", "--replicas=3"], "");
+    node.wait(name, "deployment/shop", "jsonpath={.status.readyReplicas}=3");
+    // The controller would keep the oldest one.
+    let young: Vec<_> = typed.pods().into_iter().filter(|pod| *pod != old).collect();
+    for pod in &young {
+        let pod = format!("pod/{pod}");
+        typed.run(&["run", &pod, "--detach", "--", "sleep", "1000"]).code(0);
+    }
+    let empty = || typed.run(&["empty", "deploy/shop", "--replicas", "1"]);
+    empty().code(1).stderr_has("would end an application").stderr_has("`diyadm stop pod/");
+    assert_eq!(typed.pods().len(), 3);
+    typed.run(&["stop", &format!("pod/{}", young[0])]).code(0);
+    empty().code(0).stderr_has(&format!("pod/{} is kept", young[1]));
+    wait_until("one Pod is left", || typed.pods().len() == 1);
+    assert_eq!(typed.pods(), young[1..]);
+    typed.run(&["ps", "deploy/shop"]).code(0);
+    assert_eq!(typed.app("app")["state"], "running");
+    typed.run(&["restore", "deploy/shop"]).code(0);
+}
+
+#[test]
 fn default_application_is_the_running_one() {
     let node = require!(Workspace::on_node("dev-means"));
     let typed = Typed::emptied(&node);
