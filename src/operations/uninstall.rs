@@ -193,7 +193,16 @@ async fn kept(
     users.dedup();
     if !users.is_empty() {
         let word = if users.len() == 1 { "namespace" } else { "namespaces" };
-        return kept(format!("it serves {word} {}", listed(&users)), &force);
+        let (user, whose) = match &users[..] {
+            [user] => (user.as_str(), "there"),
+            _ => ("NAMESPACE", "for each of them"),
+        };
+        let names = WebhookNames { namespace: Some(user.to_owned()), ..names.clone() };
+        let hint = format!(
+            "To remove it too, run `diyadm uninstall --restore{}` {whose} first.",
+            webhook_names::flags(cluster, &names)
+        );
+        return kept(format!("it serves {word} {}", listed(&users)), &hint);
     }
     if resolved.installed.as_ref().or(policy).is_some() && !resolved.is_own && !was_labelled {
         let why = format!(

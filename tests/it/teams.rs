@@ -145,7 +145,7 @@ fn second_namespace_gets_the_label_and_nothing_else() {
     run(&["uninstall", "-n", one])
         .code(0)
         .stderr_has(&format!("it serves namespace {two}"))
-        .stderr_has("uninstall --force");
+        .stderr_has(&format!("`diyadm uninstall --restore -n {two}"));
     // A namespace that never used it takes nothing away.
     run(&["uninstall", "-n", "default"]).code(0).stderr_has("stays");
     assert!(team.is_installed());
