@@ -48,10 +48,11 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
         let mut rows = around.rows(&objects, &pods).await;
         let others = objects.iter().filter(|object| !rows.iter().any(|row| row.is_of(object)));
         let others = others.count();
-        if is_table && !sees_webhooks && others > 0 {
-            terminal.warn(&format!(
-                "you may not read webhooks and policies, so whether one would empty the {others} \
-                 other workloads is not shown (state missed)"
+        // Few users may read them, and few need that.
+        if args.output == Some(StatusFormat::Wide) && !sees_webhooks && others > 0 {
+            terminal.say(&format!(
+                "Webhooks and policies may not be read, so whether one would empty the {others} \
+                 other workloads is not shown (state missed)."
             ));
         }
         if args.output.is_some_and(|output| output != StatusFormat::Name) {

@@ -237,12 +237,15 @@ async fn by_kind(
     if let Some(at) = blind {
         return Err(refused.swap_remove(at).1);
     }
-    let unseen = refused.iter().map(|(kind, _)| {
-        let but =
-            if is_seen(kind) { ", so only those that you may get by name are found" } else { "" };
-        format!("{} may not be listed{but}", kind.resource())
+    let (partly, hidden): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|kind| is_seen(kind));
+    let partly = partly.iter().map(|kind| {
+        let resource = kind.resource();
+        format!("{resource} may not be listed, so only those that you may get by name are found")
     });
-    targeted.unseen = unseen.collect();
+    // One line: without rights for them, there may be many.
+    let hidden: Vec<_> = hidden.iter().map(|kind| kind.resource()).collect();
+    let hidden = (!hidden.is_empty()).then(|| format!("{} may not be listed", hidden.join(", ")));
+    targeted.unseen = partly.chain(hidden).collect();
     targeted.found.extend(by_name);
     if targeted.found.is_empty()
         && let Some(namespace) = scope.namespace()

@@ -207,6 +207,13 @@ fn plan_needs_read_rights_only() {
     assert!(text.contains("you may not create pods/eviction"), "{text}");
     assert!(text.contains("rights --for developer"), "{text}");
     reader(&["empty", "deploy/web", "--wait=false"]).code(3).stderr_has("patch");
+    let status = reader(&["status"]).code(0).stderr;
+    assert!(
+        !status.contains("olicies") && status.matches("not be listed").count() <= 1,
+        "{status}"
+    );
+    let unseen = "Webhooks and policies may not be read, so whether one would empty";
+    reader(&["status", "-o", "wide"]).code(0).stderr_has(unseen);
     reader(&["rules", "explain", "deploy/web", "--webhook", "other/x"]).code(3).stderr_has("other");
 }
 
