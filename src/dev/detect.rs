@@ -110,6 +110,17 @@ fn properties(text: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
+/// What a first file for a folder without a known build file does not say.
+pub(crate) fn unknown(names: &[String]) -> Option<String> {
+    let known = KNOWN.join(", ");
+    build_file(names).is_none().then(|| {
+        format!(
+            "no build file is here ({known}), so what is sent, started and forwarded is a guess: set \
+             `sync`, `run` and `forward`, and `build` if something is built"
+        )
+    })
+}
+
 /// The build file to use among these names.
 fn build_file(names: &[String]) -> Option<&'static str> {
     KNOWN.into_iter().find(|known| names.iter().any(|name| name == known))

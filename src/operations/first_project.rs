@@ -31,6 +31,9 @@ pub(crate) fn write(
     let read = |path: &str| fs::read_to_string(real.join(path)).ok();
     let text = detect::write(&Files { names: &names, folder: &own, read: &read }, workload)?;
     let text = format!("# yaml-language-server: $schema={SCHEMA}\n{text}");
+    if let Some(unknown) = detect::unknown(&names) {
+        terminal.warn(&unknown);
+    }
     if file == Path::new("-") {
         return print(&text);
     }

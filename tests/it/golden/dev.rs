@@ -62,7 +62,9 @@ fn dev_init_matches_golden() {
         // The folder's name is the application's where nothing else says it.
         let root = outer.join("shop");
         project(&root, files);
-        let text = diyadm(&root, &["dev", "--init", "-f", "-"]).code(0).stdout;
+        let run = diyadm(&root, &["dev", "--init", "-f", "-"]).code(0);
+        assert_eq!(run.stderr.contains("no build file is here"), name == "unknown", "{name}");
+        let text = run.stdout;
         // It is one that is read: next it is the cluster that is missing.
         fs::write(root.join("diyadm.yaml"), &text).unwrap();
         let run = diyadm(&root, &["dev"]);
