@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let session = session.reporting(args.events);
-        let pick = session.pick().await?;
+        let pick = session.pick_to_look().await?;
         let Some(mut agent) = session.existing_agent(&pick).await? else {
             return Err(nothing(&session, &pick).await);
         };

@@ -51,7 +51,7 @@ pub(crate) async fn list_applications(
     }
     if picks.is_empty() {
         // The refusal names the unfinished rollout, or gives a hint.
-        if let Err(error) = session.pick().await {
+        if let Err(error) = session.pick_to_look().await {
             terminal.warn(&clause(&error));
             terminal.say(exit::hint(&error).unwrap_or_default());
         }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{pods::Pick, session::Session, table::span};
+use super::{pods::Pick, session::Session, table::span, target::Which};
 use crate::{
-    kinds::{self, Kind},
+    kinds::{self, Controller, Kind, REPLICA_SET},
     kubernetes::{EVENT, POD},
-    workload::pods::controller,
+    workload::{ParsedObject, pods::controller},
 };
 use diyadm_agent::protocol::Bytes;
 
@@ -109,7 +109,13 @@ impl Session<'_> {
     /// is known.
     pub(crate) async fn lost(&self, pick: &Pick) -> Option<String> {
         let pod = self.cluster.get(&POD, &pick.namespace, &pick.pod).await.ok()??;
-        let killed = self.events(&pick.namespace, "reason=Killing").await;
+        let mut killed = self.events(&pick.namespace, "reason=Killing").await;
+        if let Some(event) = before(&pod, &killed)
+            && self.was_live(pick, &event["involvedObject"]["name"]).await
+        {
+            // A live Pod had no files or processes of a developer.
+            killed.clear();
+        }
         let uid = before(&pod, &killed).map(|event| event["involvedObject"]["uid"].clone());
         let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default();
         let mut events = killed;
@@ -118,6 +124,19 @@ impl Session<'_> {
             events.extend(self.events(&pick.namespace, &own).await);
         }
         lost(&pod, &pick.container, &events, Timestamp::now())
+    }
+
+    /// Whether a Pod of an empty Deployment was live, by the template of its ReplicaSet.
+    async fn was_live(&self, pick: &Pick, old: &Value) -> bool {
+        let Which::Workload(found) = &self.target.which else { return false };
+        let is_made = matches!(found.kind.controller, Controller::ReplicaSets(_));
+        let set = old.as_str().and_then(prefix).filter(|_| is_made && found.object.is_emptied());
+        let Some(set) = set else { return false };
+        let set = self.cluster.get(&REPLICA_SET, &pick.namespace, set).await.ok().flatten();
+        let owners: Vec<_> = found.object.subject().into_iter().collect();
+        set.map(ParsedObject::from).is_some_and(|set| {
+            set.subject().is_some_and(|set| !set.is_empty_container(&pick.container, &owners))
+        })
     }
 }
 

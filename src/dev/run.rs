@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -22,8 +22,10 @@ use super::{
 use crate::exit::{Code, Failure};
 use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, Start, State, Termination};
 
-/// Timeout for a pending answer.
+/// Timeout for a pending answer, and how long a detached application is looked at.
 const MOMENT: Duration = Duration::from_secs(1);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Timeout for the last lines of a stopped application.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,15 @@ pub(crate) async fn start_and_follow(
     session.events.send(&Event::started(&pick, &app))?;
     let target = &session.target.typed;
     if then == Then::Detach {
+        let watching = ended(session, &mut agent, &app);
+        if let Ok(Ok(ended)) = timeout(MOMENT, watching).await {
+            if let Some(event) = Event::ended(&ended) {
+                session.events.send(&event)?;
+            }
+            let code = report(session, &ended);
+            session.terminal.say(&format!("See its output with `diyadm logs {target} {name}`."));
+            return Ok(code);
+        }
         session.terminal.say(&format!("Follow its output with `diyadm logs -f {target} {name}`."));
         return Ok(Code::Done);
     }
@@ -86,6 +97,19 @@ pub(crate) async fn start_and_follow(
         }
         Ok(None) => Err(session.unexpected(&Answer::End)),
         Err(error) => Err(error),
+    }
+}
+
+/// Waits until a started application has ended. A wrong argument or a missing file ends most
+/// applications at once.
+async fn ended(session: &Session<'_>, agent: &mut Agent, started: &App) -> Result<App> {
+    loop {
+        let apps = session.list(agent).await?.apps;
+        let own = apps.into_iter().find(|app| app.name == started.name && app.pid == started.pid);
+        match own {
+            Some(app) if matches!(app.state, State::Ended(_)) => return Ok(app),
+            _ => sleep(PAUSE).await,
+        }
     }
 }
 

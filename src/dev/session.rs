@@ -79,6 +79,24 @@ impl<'a> Session<'a> {
         self.target.pick(self.cluster, self.live).await
     }
 
+    /// [`Session::pick`] for commands that only look: of a live container, they name its own log.
+    pub(crate) async fn pick_to_look(&self) -> Result<Pick> {
+        self.pick().await.map_err(|error| {
+            if !is_not_emptied(&error) {
+                return error;
+            }
+            let hint = format!(
+                "`kubectl logs {}` prints the output of its own application; --live shows what \
+                 `diyadm run --live` started there.",
+                self.target.typed
+            );
+            match error.downcast::<Failure>() {
+                Ok(failure) => Failure { hint, ..failure }.into(),
+                Err(error) => error,
+            }
+        })
+    }
+
     /// The selected container, as soon as one runs.
     ///
     /// # Errors
@@ -212,7 +230,10 @@ impl<'a> Session<'a> {
 
     /// An agent's refusal as an error for users.
     pub(crate) fn explain(&self, trouble: Trouble) -> anyhow::Error {
-        explain(trouble, &self.target.typed)
+        let keep = self.target.has_other_image().then(|| {
+            format!("diyadm empty {} --image keep", self.target.empty_words(self.cluster, ""))
+        });
+        explain(trouble, &self.target.typed, keep.as_deref())
     }
 
     /// An unexpected answer.

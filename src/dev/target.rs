@@ -228,6 +228,15 @@ impl ResolvedTarget {
         format!("{named}{}", self.which.flags(cluster))
     }
 
+    /// Whether the container was emptied with another image than its own, as far as the workload says.
+    pub(crate) fn has_other_image(&self) -> bool {
+        let Which::Workload(found) = &self.which else { return false };
+        found.object.subject().is_some_and(|subject| {
+            let container = self.container.clone().or_else(|| subject.container());
+            container.is_some_and(|container| subject.has_other_image(&container))
+        })
+    }
+
     fn choose(&self, cluster: &Cluster, look: &Look, live: LiveContainers) -> Result<Pick> {
         let owner = look.pods.first().map(pods::owner).unwrap_or_default();
         let empty = self.empty_words(cluster, &owner);

@@ -127,8 +127,12 @@ fn trouble(error: &Error) -> Option<&Trouble> {
     })
 }
 
-/// A refusal as an error with a hint. `target`: [`super::target::ResolvedTarget::typed`].
-pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
+/// The agent's code for a program that does not exist, as of a shell.
+const NO_PROGRAM: u8 = 127;
+
+/// A refusal as an error with a hint. `target`: [`super::target::ResolvedTarget::typed`]; `keep` is
+/// the command that empties it with its own image, if it has another one.
+pub(crate) fn explain(trouble: Trouble, target: &str, keep: Option<&str>) -> Error {
     let mut code = Code::No;
     let what = match &trouble {
         // These begin with a name, whose case must not change.
@@ -156,6 +160,10 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
                     .into()
             }
             Failed::Unknown { .. } => format!("`diyadm ps {target}` shows what runs there."),
+            Failed::Spawn { code: NO_PROGRAM, .. } if let Some(keep) = keep => format!(
+                "It runs another image than the workload's own. If that has the program, use it: \
+                 `{keep}`."
+            ),
             Failed::Spawn { .. } => format!("Run `diyadm shell {target}` to look around there."),
             Failed::NoSupervisor { .. } => {
                 "Empty it with `diyadm empty --idle agent`, which mounts a folder for it.".into()
@@ -188,8 +196,34 @@ pub(crate) fn explain(trouble: Trouble, target: &str) -> Error {
     let topic = match &trouble {
         Trouble::Gone(_) => Some(Topic::Replaced),
         Trouble::NoAgent(_) => Some(Topic::NoAgent),
+        Trouble::Failed(failed) => match &**failed {
+            Failed::Held(_) => Some(Topic::Held),
+            Failed::Spawn { .. } => Some(Topic::NoProgram),
+            _ => None,
+        },
         _ => None,
     };
     let failure = Failure { topic, ..Failure::no(what, hint) }.because(trouble);
     Failure { code, ..failure }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit;
+
+    #[test]
+    fn missing_program_in_another_image_hints_at_the_own_one() {
+        let missing = |code| Failed::Spawn { why: "java could not be started".to_owned(), code };
+        let keep = "diyadm empty deploy/web --image keep";
+        for (code, keep, expected) in [
+            (127, Some(keep), "`diyadm empty deploy/web --image keep`"),
+            (127, None, "diyadm shell deploy/web"),
+            (126, Some(keep), "diyadm shell deploy/web"),
+        ] {
+            let error = explain(missing(code).into(), "deploy/web", keep);
+            assert!(exit::hint(&error).unwrap().contains(expected), "{code}");
+            assert_eq!(exit::code(&error), Code::Program(code));
+        }
+    }
 }

@@ -13,12 +13,16 @@ pub enum Topic {
     Drifted,
     /// The user lacks a right.
     Forbidden,
+    /// Another user has the container.
+    Held,
     /// The container runs the workload's own application.
     Live,
     /// No agent can be started in the container.
     NoAgent,
     /// The workload has no Pods.
     NoPods,
+    /// The container's image lacks the program.
+    NoProgram,
     /// There is nothing to restore.
     NotEmpty,
     /// The object, or its namespace, does not exist.
@@ -43,15 +47,17 @@ pub enum Topic {
 
 impl Topic {
     /// All of them. A test compares the anchors with the page.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AgentVersion,
         Self::BuildFailed,
         Self::ChangedMeanwhile,
         Self::Drifted,
         Self::Forbidden,
+        Self::Held,
         Self::Live,
         Self::NoAgent,
         Self::NoPods,
+        Self::NoProgram,
         Self::NotEmpty,
         Self::NotFound,
         Self::NothingStarted,
@@ -72,9 +78,11 @@ impl Topic {
             Self::ChangedMeanwhile => "changed-meanwhile",
             Self::Drifted => "drifted",
             Self::Forbidden => "forbidden",
+            Self::Held => "held",
             Self::Live => "live",
             Self::NoAgent => "no-agent-in-container",
             Self::NoPods => "no-pods",
+            Self::NoProgram => "no-program",
             Self::NotEmpty => "not-empty",
             Self::NotFound => "not-found",
             Self::NothingStarted => "nothing-started",

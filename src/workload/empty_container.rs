@@ -3,7 +3,7 @@
 
 use super::{
     BY_POLICY, EMPTIED_BY, EMPTY_IMAGE, ORIGINAL, Subject,
-    emptied_fields::{PROGRAM, is_idle_command},
+    emptied_fields::{IMAGE, PROGRAM, is_idle_command},
     members::Container,
     original::Original,
     reference, template,
@@ -40,6 +40,15 @@ impl Subject<'_> {
             || by_policy()
             || is_saved(self)
             || owners.iter().copied().any(is_saved)
+    }
+
+    /// Whether the container of this name was emptied with another image than its own.
+    pub fn has_other_image(&self, name: &str) -> bool {
+        let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
+        original.is_some_and(|original| {
+            let mut own = original.containers.iter().filter(|emptied| emptied.name == name);
+            own.any(|emptied| emptied.saved.iter().any(|saved| saved.field == IMAGE))
+        })
     }
 }
 
@@ -149,6 +158,10 @@ mod tests {
         assert!(!is_empty(&in_pod, "app", &[]));
         assert!(is_empty(&in_pod, "app", &[&empty]));
         assert!(!is_empty(&pod(&live), "app", &[&empty]));
+        let has_other_image =
+            |of: &Value| Subject::parse(&of.to_string()).unwrap().has_other_image("app");
+        assert!(has_other_image(&empty) && !has_other_image(&live));
+        assert!(!has_other_image(&emptied(&self::rules(Image::Keep, None), &live)));
         let mut own = in_pod.clone();
         own["metadata"]["annotations"] = empty["metadata"]["annotations"].clone();
         assert!(is_empty(&own, "app", &[]));

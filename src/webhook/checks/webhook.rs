@@ -248,11 +248,12 @@ fn webhooks(configuration: &Value) -> &[Value] {
 
 pub(super) fn unseen(id: &'static str, what: &str, why: &Unseen) -> Finding {
     let hint = if matches!(why, Unseen::Forbidden(_)) {
-        "Ask for this right: `kubectl auth can-i --list` shows those you have."
+        "Ask for this right, or ask who installed the webhook to run `diyadm check`; `kubectl auth \
+         can-i --list` shows your rights."
     } else {
         "Run `diyadm check -v` with the same flags to see the requests to the API server."
     };
-    Finding::unknown(id, format!("{what} could not be read: {why}"), hint)
+    Finding::unknown(id, format!("{what} could not be checked: {why}"), hint)
 }
 
 /// A hint for a dry-run create that was rejected for other reasons than a webhook.

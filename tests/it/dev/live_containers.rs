@@ -74,10 +74,12 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
         &["dev", "--no-empty"],
     ] {
         let said = run(command).code(1).stderr;
+        let what =
+            if command[0] == "logs" { "kubectl logs deploy/shop" } else { "diyadm empty deploy" };
         for part in [
             &format!("Container shop of Pod {live_name} was not emptied"),
             "its PID 1 is `sleep 1000000`",
-            "`diyadm empty deploy",
+            &format!("`{what}"),
             &format!("-n {name}"),
             "--live",
         ] {
@@ -85,6 +87,7 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
         }
     }
     let listed = run(&["ps", "deploy/shop"]).code(0).stderr_has("`sleep 1000000`");
+    let listed = listed.stderr_has("`kubectl logs deploy/shop");
     assert_eq!(listed.stdout, "", "there is nothing to list");
     let listed = run(&["ps", "deploy/shop", "-o", "json"]).code(0).stdout;
     assert_eq!(serde_json::from_str::<Value>(&listed).unwrap(), json!({ "pods": [] }));
@@ -194,7 +197,7 @@ fn dev_ends_when_its_workload_is_restored() {
     let (code, said) = dev.ended();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("deploy/shop was restored by "), "{said}");
-    assert!(said.contains("`diyadm empty deploy/shop -n "), "{said}");
+    assert!(said.contains("Run `diyadm dev` again, which empties it first"), "{said}");
     assert!(!said.contains("continuing in"), "{said}");
     is_untouched(&node, name, &pod(&typed));
 }

@@ -94,6 +94,15 @@ fn run_ps_logs_restart_and_stop_work() {
     assert_eq!(run.stdout, "out\n");
     assert_eq!(typed.app("once")["state"]["ended"]["how"], json!({ "exit": { "code": 3 } }));
 
+    let detached = ["run", "deploy/shop", "--name", "wrong", "--detach", "--"];
+    typed
+        .run(&[&detached[..], &["sh", "-c", "exit 4"]].concat())
+        .code(4)
+        .stderr_has("wrong ended: exit 4")
+        .stderr_has("`diyadm logs deploy/shop ")
+        .stderr_has(" wrong`");
+    typed.run(&["stop", "deploy/shop", "--rm", "wrong"]).code(0);
+
     let script = "echo up $WHO; exec sleep 1000";
     let long = ["run", "deploy/shop", "--env", "WHO=me", "--detach"];
     let command = ["--", "sh", "-c", script];
