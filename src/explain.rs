@@ -9,7 +9,7 @@ use crate::{
     ui::text,
     workload::{
         Context, DISABLED, DecidedBy, Decision, Idle, Image, LABEL, Level, Ready,
-        RequestedAnnotation, Rules, STAND_IN, Subject, pod_from_template,
+        RequestedAnnotation, Rules, SHAPE, STAND_IN, Shape, Subject, pod_from_template,
     },
 };
 
@@ -72,6 +72,7 @@ pub fn explain(
         // A client's flags become annotations only when they are written.
         let key = |wish: &RequestedAnnotation| match part.part {
             "standIn" => wish.key == STAND_IN,
+            part if Shape::has(part) => wish.key == SHAPE,
             part => wish.key.strip_prefix("diyadm.io/") == Some(part),
         };
         if context.requested_annotations.iter().any(|wish| wish.value.is_some() && key(wish)) {
@@ -117,7 +118,12 @@ pub fn explain_object(
 
 /// Each part of a decision, and its source.
 pub fn parts(decision: &Decision) -> Vec<Part> {
-    let Decision { way, sources, .. } = decision;
+    let Decision { way, sources, shaped, .. } = decision;
+    let shape = way.shape.parts();
+    let shape = |part: &str| {
+        let part = shape.iter().find(|(name, _)| *name == part);
+        part.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+    };
     let value = |part: &str| match part {
         "empty" => way.empty.to_string(),
         "containers" => way.containers.clone().unwrap_or_default(),
@@ -129,7 +135,8 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
         "level" => level(way.level).to_owned(),
         "ready" => ready(way.ready).to_owned(),
         "standIn" => way.stand_in.is_some().to_string(),
-        _ => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
+        "replicas" => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
+        part => shape(part).unwrap_or_default(),
     };
     let part = |(part, source): &(&'static str, DecidedBy)| Part {
         part,
@@ -141,7 +148,7 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
             DecidedBy::Annotation => "annotation".to_owned(),
         },
     };
-    sources.iter().map(part).collect()
+    sources.iter().chain(shaped).map(part).collect()
 }
 
 /// Its name in flags and rules.

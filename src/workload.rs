@@ -22,7 +22,9 @@ mod emptied_fields;
 mod empty_container;
 mod emptying;
 mod field;
+mod lists;
 mod members;
+mod merge;
 mod newer;
 mod old_object;
 mod original;
@@ -31,6 +33,7 @@ mod parsed_object;
 mod patch;
 pub mod pod_from_template;
 pub mod pods;
+mod quantity;
 mod ready;
 pub mod recreation;
 mod reference;
@@ -41,6 +44,7 @@ mod rollout_undo;
 mod rule_input;
 mod rules;
 mod service;
+pub(crate) mod shape;
 mod summary;
 mod template;
 mod text;
@@ -55,7 +59,7 @@ pub use annotation_edits::RequestedAnnotation;
 pub use annotations::{
     ANNOTATIONS, Annotation, BY_POLICY, CONTAINERS, COPY, COPY_OF, DEBUG_PORT, DISABLED,
     EMPTIED_BY, ENABLED, FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY,
-    REPLICAS, REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
+    REPLICAS, REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, SHAPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
     WEBHOOK_NAMESPACE,
 };
 pub use change::Change;
@@ -76,6 +80,10 @@ pub use rules::{
     KEEP, Kinds as KindsFile, LONGEST_IMAGE, Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE,
     Ready, Rule, RuleInput, Rules, StandIn, image_name, lint as lint_rules, parse as parse_rules,
     parse_kinds, registry, secret_name, stand_in_command,
+};
+pub use shape::{
+    Resources, SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shape, amount, cache, env, env_source, label,
+    object_name, security, toleration,
 };
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};

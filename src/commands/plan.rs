@@ -8,7 +8,7 @@ use crate::{
     exit::Code,
     kubernetes::{Cluster, targets::Selection},
     operations::{
-        empty::decision,
+        empty::requested,
         emptying_flags,
         plan::{manifests, plans},
     },
@@ -20,13 +20,9 @@ use crate::{
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let (plans, selection) = if args.manifests.filename.is_empty() {
-        decision::check(&args.ways, args.scale)?;
+        requested::check(&args.ways, args.scale)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
-        let how = decision::requested_annotations(
-            &args.ways,
-            args.scale,
-            args.stand_in.command.as_deref(),
-        );
+        let how = requested::annotations(&args.ways, args.scale, args.stand_in.command.as_deref());
         runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             plans(&terminal, &cluster, &args.targets, (how, args.ways.level), &rules).await

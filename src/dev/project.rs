@@ -10,12 +10,12 @@ use super::{
     ports::{self, Port, Ports},
     sync::without_dots,
 };
-use crate::{
-    ui::text::clause,
-    workload::{Idle, registry, secret_name},
-    yaml::ConfigError,
-};
+use crate::{ui::text::clause, yaml::ConfigError};
 use diyadm_agent::protocol::name_fits;
+
+mod empty;
+
+use empty::Empty;
 
 /// The file's name.
 pub(crate) const FILE: &str = "diyadm.yaml";
@@ -56,30 +56,6 @@ pub(crate) struct Project {
     /// The port of Java's debugger, for --debug.
     #[serde(default = "debug_port")]
     pub(crate) debug_port: u16,
-}
-
-/// How a workload is emptied: the flags of `diyadm empty`.
-#[derive(Debug, Default, JsonSchema, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Empty {
-    /// An image, or `keep`.
-    #[serde(default)]
-    pub(crate) image: Option<String>,
-    /// The registry of diyadm's own images.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    registry: Option<Spanned<String>>,
-    /// Secrets for pulling these.
-    #[serde(default, rename = "imagePullSecrets")]
-    #[schemars(with = "Vec<String>")]
-    image_pull_secrets: Vec<Spanned<String>>,
-    /// `entrypoint`, `shell` or `agent`.
-    #[serde(default)]
-    #[schemars(with = "Option<Idle>")]
-    idle: Option<Spanned<String>>,
-    /// How many replicas while it is empty.
-    #[serde(default)]
-    pub(crate) replicas: Option<u32>,
 }
 
 /// One folder or file to send.
@@ -201,36 +177,8 @@ pub(crate) fn parse(text: &str) -> Result<Project, ConfigError> {
     for number in &project.forward {
         pair(&number.value).map_err(|what| at(number.referenced, &what))?;
     }
-    if let Some(named) = &project.empty.registry {
-        registry(&named.value).map_err(|what| at(named.referenced, &what))?;
-    }
-    for named in &project.empty.image_pull_secrets {
-        secret_name(&named.value).map_err(|what| at(named.referenced, &what))?;
-    }
-    if let Some(idle) = &project.empty.idle
-        && !matches!(idle.value.as_str(), "entrypoint" | "shell" | "agent")
-    {
-        let what = format!("{:?} is not entrypoint, shell or agent", idle.value);
-        return Err(at(idle.referenced, &what));
-    }
+    project.empty.check().map_err(|(place, what)| at(place, &what))?;
     Ok(project)
-}
-
-impl Empty {
-    /// Secrets for pulling diyadm's own images; [`parse`] has validated their names.
-    pub(crate) fn image_pull_secrets(&self) -> Vec<String> {
-        self.image_pull_secrets.iter().map(|named| named.value.clone()).collect()
-    }
-
-    /// The registry of diyadm's own images; [`parse`] has validated it.
-    pub(crate) fn registry(&self) -> Option<String> {
-        self.registry.as_ref().and_then(|named| registry(&named.value).ok())
-    }
-
-    /// `entrypoint`, `shell` or `agent`.
-    pub(crate) fn idle(&self) -> Option<&str> {
-        self.idle.as_ref().map(|idle| idle.value.as_str())
-    }
 }
 
 impl Project {

@@ -8,13 +8,13 @@ use super::{Target, behaviour, files};
 use crate::{
     kinds::{self, Kind},
     workload::{
-        CONTAINER_FIELDS, Context, GRACE, ORIGINAL, REQUESTABLE_ANNOTATIONS, Rules, Settled,
-        Subject, parse_rules, restore,
+        CONTAINER_FIELDS, Context, GRACE, ORIGINAL, REQUESTABLE_ANNOTATIONS, Rules,
+        SHAPED_IN_CONTAINER, SHAPED_IN_POD, Settled, Subject, parse_rules, restore,
     },
     yaml,
 };
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 29] = [
     "containers",
     "fields",
     "image",
@@ -38,6 +38,11 @@ const WORDS: [&str; 24] = [
     "terminationGracePeriodSeconds",
     "replicas",
     "newer",
+    "resources",
+    "env",
+    "caches",
+    "diyadm-cache-0",
+    "serviceAccountName",
     "empty-container:latest",
 ];
 
@@ -46,13 +51,16 @@ fn seeds() -> Vec<Vec<u8>> {
     let agent =
         "rules:\n- idle: agent\n  image: keep\n  containers: '*'\n  replicas: 1\n  ready: app\n";
     let agent = Rules { list: parse_rules(agent).unwrap(), ..Rules::default() };
+    let shaped = "rules:\n- {resources: {limits: {cpu: 9}}, env: {A: b}, cache: [/c, /d=claim], \
+                  serviceAccountName: x, nodeSelector: {a: b}, tolerations: [a]}\n";
+    let shaped = Rules { list: parse_rules(shaped).unwrap(), ..Rules::default() };
     let mut seeds = Vec::new();
     for file in files("tests/data/corpus/kinds").into_iter().chain(files("tests/data/corpus/apps"))
     {
         let text = String::from_utf8(file).unwrap();
         for document in yaml::objects(yaml::parse_documents("t", &text).unwrap()) {
             let text = document.value.to_string();
-            for rules in [&Rules::default(), &agent] {
+            for rules in [&Rules::default(), &agent, &shaped] {
                 let Some(subject) = Subject::parse(&text) else { continue };
                 let change = subject.empty(rules, &Context::default());
                 let object = patched(&document.value, &change.patch);
@@ -96,12 +104,14 @@ fn rest(object: &Value) -> Value {
     without_own_annotations(template);
     reduce(template, "spec", |spec| {
         remove(spec, GRACE);
+        SHAPED_IN_POD.iter().for_each(|field| remove(spec, field));
         for list in ["containers", "initContainers", "volumes"] {
             reduce(spec, list, without_agent);
         }
         let containers = spec.get_mut("containers").and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            CONTAINER_FIELDS.iter().for_each(|field| remove(container, field));
+            let fields = CONTAINER_FIELDS.iter().chain(&SHAPED_IN_CONTAINER);
+            fields.for_each(|field| remove(container, field));
             reduce(container, "volumeMounts", without_agent);
         }
     });
@@ -133,7 +143,10 @@ fn reduce(parent: &mut Value, name: &str, change: impl FnOnce(&mut Value)) {
 /// Without list elements that have diyadm's own name.
 fn without_agent(list: &mut Value) {
     if let Some(items) = list.as_array_mut() {
-        items.retain(|item| item.get("name").is_none_or(|name| name != "diyadm-agent"));
+        items.retain(|item| {
+            let name = item.get("name").and_then(Value::as_str);
+            name.is_none_or(|name| name != "diyadm-agent" && !name.starts_with("diyadm-cache-"))
+        });
     }
 }
 

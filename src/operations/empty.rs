@@ -28,6 +28,7 @@ pub(crate) mod copy;
 pub(crate) mod decision;
 pub(crate) mod opt_out;
 mod pods;
+pub(crate) mod requested;
 mod scale_down;
 pub(crate) mod stand_in;
 mod template;
@@ -51,7 +52,7 @@ pub(crate) async fn empty(
     };
     let plan = EmptyRequest {
         rules,
-        requested_annotations: decision::requested_annotations(
+        requested_annotations: requested::annotations(
             &args.ways,
             args.scale,
             args.stand_in.command.as_deref(),

@@ -53,6 +53,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
             replicas: None,
             ready,
             stand_in: ways.stand_in,
+            shape: ways.shape.shape(),
         },
         list: Vec::new(),
         empty_image: ways.registry.image(EMPTY_IMAGE),
@@ -92,7 +93,8 @@ pub(crate) fn arguments(ways: &EmptyingFlags) -> Vec<String> {
     ];
     let said = flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
     let secrets = ways.pull_secrets.image_pull_secrets.iter();
-    said.chain(secrets.map(|name| format!("--image-pull-secret={name}"))).collect()
+    let said = said.chain(secrets.map(|name| format!("--image-pull-secret={name}")));
+    said.chain(ways.shape.arguments()).collect()
 }
 
 /// The image of emptied workloads without a rule or annotation.

@@ -15,7 +15,9 @@ mod copy;
 mod images;
 pub mod init;
 pub mod install;
+mod manifests;
 pub mod render;
+mod shape;
 mod stand_in;
 pub mod status;
 pub mod ui;
@@ -23,6 +25,8 @@ pub mod verify;
 
 pub use copy::CopyFlags;
 pub use images::{EmptyImageFlags, PullSecretFlags, RegistryFlag};
+pub use manifests::ManifestFlags;
+pub use shape::ShapeFlags;
 pub use stand_in::StandInFlags;
 
 /// Flags of `empty`.
@@ -44,8 +48,8 @@ pub struct EmptyArgs {
     /// The same in manifests
     #[command(flatten)]
     pub manifests: ManifestFlags,
-    /// How they are emptied; --image, --idle and --containers are also written to the workload as
-    /// annotations, so that a webhook does the same; restoring removes them
+    /// How they are emptied; these flags are also written to the workload as annotations, so that a
+    /// webhook does the same; restoring removes them
     #[command(flatten)]
     pub ways: EmptyingFlags,
     /// What a stand-in runs
@@ -127,27 +131,6 @@ impl Default for OperationFlags {
             output: None,
         }
     }
-}
-
-/// Workloads selected by manifests.
-#[derive(Args, Debug, Clone, Default)]
-#[command(next_help_heading = "Workloads")]
-pub struct ManifestFlags {
-    /// Workloads in these manifests, as for `kubectl delete -f` (folders are not read recursively;
-    /// - is the standard input)
-    #[arg(
-        short,
-        long,
-        value_name = "FILE|DIR|-",
-        conflicts_with_all = ["workloads", "selector", "field_selector", "all", "all_namespaces"]
-    )]
-    pub filename: Vec<PathBuf>,
-}
-
-impl ManifestFlags {
-    /// The help of `--filename` for commands without a cluster.
-    pub const OFFLINE: &str =
-        "Use the workloads in these manifests, without a cluster; - is the standard input";
 }
 
 /// The scale of an emptied workload.
@@ -311,13 +294,16 @@ pub struct EmptyingFlags {
     /// for `serve`
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+    /// The shape of their Pods
+    #[command(flatten)]
+    pub shape: ShapeFlags,
 }
 
 impl EmptyingFlags {
     /// What clap calls these flags, for flags that exclude all of them. clap leaves the group of a
     /// struct empty if that flattens another one; and it names the one that was given only if each is
     /// listed.
-    pub const IDS: [&str; 10] = [
+    pub const IDS: [&str; 20] = [
         "image",
         "idle",
         "containers",
@@ -328,6 +314,16 @@ impl EmptyingFlags {
         "registry",
         "image_pull_secrets",
         "rules",
+        "resources",
+        "requests",
+        "limits",
+        "env",
+        "env_from",
+        "cache",
+        "node_selector",
+        "toleration",
+        "service_account",
+        "security_context",
     ];
 }
 

@@ -12,6 +12,7 @@ use crate::{
     kubernetes::targets::Targets,
     operations::flags::{
         EmptyArgs, EmptyingFlags, Idle, PullSecretFlags, RegistryFlag, RestoreArgs, ScaleFlags,
+        ShapeFlags,
     },
     workload::image_name,
 };
@@ -40,7 +41,8 @@ pub(crate) fn empty_args(
         pull_secrets.image_pull_secrets = project.empty.image_pull_secrets();
     }
     let base = EmptyingFlags::default();
-    let flags = EmptyingFlags { image, idle, containers, registry, pull_secrets, ..base };
+    let shape = ShapeFlags { file: project.empty.shape(), ..ShapeFlags::default() };
+    let flags = EmptyingFlags { image, idle, containers, registry, pull_secrets, shape, ..base };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The emptying flags of a server.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 19] = [
     "--image=",
     "--idle=",
     "--containers=",
@@ -23,6 +23,16 @@ const FLAGS: [&str; 9] = [
     "--registry=",
     "--agent-image=",
     "--image-pull-secret=",
+    "--resources=",
+    "--requests=",
+    "--limits=",
+    "--env=",
+    "--env-from=",
+    "--cache=",
+    "--node-selector=",
+    "--toleration=",
+    "--service-account=",
+    "--security-context=",
 ];
 
 /// The flags of the server `name`; `None` if the Deployment does not exist.

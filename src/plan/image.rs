@@ -206,7 +206,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::{Level, Ready};
+    use crate::workload::{Level, Ready, Shape};
 
     fn found(image: &str, idle: Idle, pod: &Value) -> Vec<String> {
         found_with(AGENT_IMAGE, image, idle, pod)
@@ -227,6 +227,7 @@ mod tests {
             ready,
             stand_in: None,
             suspend: false,
+            shape: Shape::default(),
             pull_secrets: Vec::new(),
         };
         let rules = Rules { agent_image: agent_image.to_owned(), ..Rules::default() };

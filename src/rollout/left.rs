@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::pods::template;
 use crate::workload::{
     AgentProbe, CONTAINER_FIELDS, EMPTY_IMAGE, EmptiedValue, EmptyContainer, EmptyingSettings,
-    GRACE, Idle, Image, Level, PROGRAM, Ready, StandIn, is_agent_probe, is_stand_in, target,
+    GRACE, Idle, Image, Level, PROGRAM, Ready, Shape, StandIn, is_agent_probe, is_stand_in, target,
 };
 
 /// Whether a container of the Pod may still be empty, regardless of its workload.
@@ -56,13 +56,15 @@ fn form(pod: &Value, container: &Value) -> Option<(Idle, bool)> {
             ready: Ready::Container,
             stand_in: stand_in.then(StandIn::default),
             suspend: false,
+            shape: Shape::default(),
             pull_secrets: Vec::new(),
         };
         let has = |now: &Value, field: &str| match target(field, &way) {
             EmptiedValue::Leave
             | EmptiedValue::AgentProbe(_)
             | EmptiedValue::StandInArgs
-            | EmptiedValue::PullSecrets(_) => true,
+            | EmptiedValue::PullSecrets(_)
+            | EmptiedValue::Merge(_) => true,
             EmptiedValue::StandIn(_) => is_stand_in(&now[field].to_string()),
             EmptiedValue::AliveProbe => {
                 now[field].is_null() || is_agent_probe(&now[field].to_string(), AgentProbe::Alive)

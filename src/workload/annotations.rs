@@ -32,6 +32,8 @@ pub const STAND_IN: &str = "diyadm.io/stand-in";
 pub const STAND_IN_COMMAND: &str = "diyadm.io/stand-in-command";
 /// Whether a CronJob starts no Jobs while it is empty: `true`.
 pub const SUSPEND: &str = "diyadm.io/suspend";
+/// The Pod's shape while it is empty: a JSON object with parts of a rule.
+pub const SHAPE: &str = "diyadm.io/shape";
 /// The port, named `debug`, that a Service gets.
 pub const DEBUG_PORT: &str = "diyadm.io/debug-port";
 /// The name of that port.
@@ -77,7 +79,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that diyadm uses. The table in the docs is generated from it.
-pub const ANNOTATIONS: [Annotation; 18] = [
+pub const ANNOTATIONS: [Annotation; 19] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -144,6 +146,12 @@ pub const ANNOTATIONS: [Annotation; 18] = [
         "whether it is suspended while it is empty, so that it starts no Jobs (default: `false`)",
     ),
     annotation(
+        SHAPE,
+        "workload or pod template",
+        "JSON like `{\"resources\": \"none\"}`",
+        "the Pod's shape while it is empty: `resources`, `env`, `cache` and the others, as in a rule",
+    ),
+    annotation(
         DEBUG_PORT,
         "Service",
         "a port",
@@ -197,5 +205,16 @@ pub const ANNOTATIONS: [Annotation; 18] = [
 
 /// The keys that a client may set or remove together with emptying, so that the webhook does the
 /// same; restoring undoes that.
-pub const REQUESTABLE_ANNOTATIONS: [&str; 10] =
-    [LABEL, CONTAINERS, IMAGE, IDLE, LEVEL, REPLICAS, READY, STAND_IN, STAND_IN_COMMAND, SUSPEND];
+pub const REQUESTABLE_ANNOTATIONS: [&str; 11] = [
+    LABEL,
+    CONTAINERS,
+    IMAGE,
+    IDLE,
+    LEVEL,
+    REPLICAS,
+    READY,
+    STAND_IN,
+    STAND_IN_COMMAND,
+    SUSPEND,
+    SHAPE,
+];

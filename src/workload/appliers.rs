@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::emptied_fields::{At, CONTAINER_FIELDS, POD_FIELDS, SPEC_FIELDS};
+use super::{
+    emptied_fields::{At, CONTAINER_FIELDS, POD_FIELDS, SPEC_FIELDS},
+    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD},
+};
 use crate::json::{self, Node, ParsePlan};
 
 static ENTRIES: ParsePlan = ParsePlan::Items(&ENTRY);
@@ -14,6 +17,10 @@ static SPEC: ParsePlan = ParsePlan::Members(
     &[
         "f:terminationGracePeriodSeconds",
         "f:imagePullSecrets",
+        "f:nodeSelector",
+        "f:tolerations",
+        "f:serviceAccountName",
+        "f:serviceAccount",
         "f:replicas",
         "f:strategy",
         "f:updateStrategy",
@@ -24,7 +31,14 @@ static JOB_SPEC: ParsePlan = ParsePlan::Members(&[("f:template", &TEMPLATE)], &[
 static TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &POD)], &[]);
 static POD: ParsePlan = ParsePlan::Members(
     &[("f:containers", &ALL)],
-    &["f:terminationGracePeriodSeconds", "f:imagePullSecrets"],
+    &[
+        "f:terminationGracePeriodSeconds",
+        "f:imagePullSecrets",
+        "f:nodeSelector",
+        "f:tolerations",
+        "f:serviceAccountName",
+        "f:serviceAccount",
+    ],
 );
 static ALL: ParsePlan = ParsePlan::Members(&[], &[]);
 /// The key of a container: `k:{"name":"app"}`.
@@ -79,7 +93,8 @@ impl OwnedFields {
         let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
             return Self { own };
         };
-        let of_pod = POD_FIELDS.into_iter().filter(|field| step(pod, field).is_some());
+        let of_pod = POD_FIELDS.into_iter().chain(SHAPED_IN_POD);
+        let of_pod = of_pod.filter(|field| step(pod, field).is_some());
         own.extend(of_pod.map(|field| (Part::Pod, field)));
         for container in pod.get("f:containers").into_iter().flat_map(Node::children) {
             let Some(name) = name(container.key()) else { continue };
@@ -87,6 +102,7 @@ impl OwnedFields {
             for member in members.root().children() {
                 let field = CONTAINER_FIELDS
                     .into_iter()
+                    .chain(SHAPED_IN_CONTAINER)
                     .find(|field| member.key().strip_prefix("f:") == Some(field));
                 own.extend(field.map(|field| (Part::Container(name.clone()), field)));
             }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     ready::{self, AgentProbe},
     rules::{EmptyingSettings, Idle, Image, Ready},
+    shape::{self, SHAPED_IN_CONTAINER, SHAPED_IN_POD},
 };
 use crate::{json, kinds::Kind};
 
@@ -66,6 +67,8 @@ pub enum EmptiedValue {
     Set(Option<String>),
     /// The user's own list, with these Secrets.
     PullSecrets(Vec<String>),
+    /// The user's own value, with the parts of this one.
+    Merge(Value),
     /// The agent's probe, made of the user's own; how the container idles says where the agent is.
     AgentProbe(Idle),
     /// The same for a probe that restarts the container; none where the user has none.
@@ -114,12 +117,18 @@ pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
         (REPLICAS, ..) => {
             way.replicas.map_or(EmptiedValue::Leave, |n| EmptiedValue::Set(Some(n.to_string())))
         }
+        _ if SHAPED_IN_CONTAINER.contains(&field) || SHAPED_IN_POD.contains(&field) => {
+            way.shape.target(field)
+        }
         _ => EmptiedValue::Set(None),
     }
 }
 
 /// Whether [`target`] sets the field to this value in any idle mode.
 pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
+    if let Some(makes) = shape::makes(field, set) {
+        return makes;
+    }
     match (field, set) {
         ("image", Some(set)) => set.starts_with('"'),
         ("imagePullPolicy", Some(set)) => set == PULL,

@@ -4,6 +4,7 @@ use jsonptr::PointerBuf;
 
 use super::{
     emptied_fields::{At, EmptiedValue, IMAGE, same, stand_in, with_pull_secrets, words},
+    merge,
     newer::Newer,
     original::Saved,
     patch::Patch,
@@ -66,6 +67,14 @@ impl Field<'_, '_> {
         let was_empty = saved.is_some();
         let meant = self.meant(place, now, saved);
         let saved = saved.and_then(|all| all.iter().find(|saved| saved.field == field));
+        let rest;
+        let meant = match saved {
+            Some(saved) if saved.is_merged() && !saved.stands(text) => {
+                rest = merge::unmerged(text, saved.was.as_deref(), saved.set.as_deref());
+                rest.as_deref()
+            }
+            _ => meant,
+        };
         let before = saved.map(|saved| saved.number);
         let stays = match target {
             EmptiedValue::Leave => true,
@@ -80,6 +89,7 @@ impl Field<'_, '_> {
         let set = match target {
             EmptiedValue::Leave => return None,
             EmptiedValue::Set(set) => set,
+            EmptiedValue::Merge(ours) => merge::merged(meant, &ours),
             EmptiedValue::PullSecrets(names) => with_pull_secrets(meant, &names),
             EmptiedValue::AgentProbe(idle) => Some(ready::probe(idle, meant, self.ports)),
             EmptiedValue::AliveProbe if field == "startupProbe" => {

@@ -54,7 +54,7 @@ static CONTAINERS: ParsePlan = ParsePlan::Items(&CONTAINER);
 static CONTAINER: ParsePlan = ParsePlan::Members(&[("name", &ParsePlan::Text)], &CONTAINER_FIELDS);
 
 /// The relevant members of a spec besides templates and containers.
-static SPEC_FIELDS: [&str; 16] = [
+static SPEC_FIELDS: [&str; 19] = [
     "replicas",
     "strategy",
     "updateStrategy",
@@ -63,6 +63,9 @@ static SPEC_FIELDS: [&str; 16] = [
     "securityContext",
     "os",
     "nodeSelector",
+    "tolerations",
+    "serviceAccountName",
+    "serviceAccount",
     "affinity",
     "persistentVolumeClaimRetentionPolicy",
     "suspend",
@@ -73,7 +76,7 @@ static SPEC_FIELDS: [&str; 16] = [
     "clusterIP",
 ];
 /// The relevant members of a container.
-static CONTAINER_FIELDS: [&str; 12] = [
+static CONTAINER_FIELDS: [&str; 14] = [
     "image",
     "imagePullPolicy",
     "command",
@@ -86,6 +89,8 @@ static CONTAINER_FIELDS: [&str; 12] = [
     "volumeMounts",
     "securityContext",
     "resources",
+    "env",
+    "envFrom",
 ];
 
 /// All annotations of an object together: 256 KiB (`TotalAnnotationSizeLimitB` of

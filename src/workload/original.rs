@@ -2,8 +2,8 @@
 //!
 //! `{"v":1,"sum":"<16 hex digits of SHA-256 of body's text>","body":{…}}`. The checksum detects a
 //! truncated or edited annotation; it is not a signature. A forged original is limited: it can only
-//! change fields that emptying changes at that place and that still have their emptied values, and
-//! list elements with diyadm's own names.
+//! change fields that emptying changes at that place and that still have their emptied values, or
+//! parts of one, and list elements with diyadm's own names.
 
 use std::{
     borrow::Cow,
@@ -18,6 +18,7 @@ use super::{
     emptied_fields::{CONTAINER_FIELDS, IMAGE, POD_FIELDS, SPEC_FIELDS, is_stand_in, makes, same},
     members::{ANNOTATIONS_LIMIT, Presence},
     reference,
+    shape::{self, SHAPED_IN_CONTAINER, SHAPED_IN_POD},
 };
 
 /// The format's version. Values that emptying has ever set stay known to [`makes`], or this is
@@ -44,6 +45,11 @@ impl Saved {
     /// the value of a newer update.
     pub(super) fn meant<'a>(&'a self, now: Option<&'a str>) -> Option<&'a str> {
         if self.stands(now) { self.was.as_deref() } else { now }
+    }
+
+    /// Whether a newer value of the field may still have parts of the emptied one.
+    pub(super) fn is_merged(&self) -> bool {
+        self.set.is_some() && shape::is_merged(self.field)
     }
 
     /// Whether the field has its emptied value, or another admission plugin's form of it.
@@ -74,12 +80,12 @@ pub(super) struct Emptied {
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) saved: Vec<Saved>,
-    /// The state of its volumeMounts, if the agent's mount was added.
+    /// The state of its volumeMounts, if a mount was added.
     pub(super) mounts: Option<Presence>,
 }
 
 /// The state of the lists where the agent's init container and volume were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Added {
     pub(super) init_containers: Presence,
@@ -111,6 +117,8 @@ pub(super) struct Original {
     /// Fields of the workload's own spec.
     pub(super) spec: Vec<Saved>,
     pub(super) added: Option<Added>,
+    /// The state of the volumes, if some for caches were added.
+    pub(super) caches: Option<Presence>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +149,8 @@ struct Body {
     spec: OriginalFields,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     added: Option<Added>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    caches: Option<Presence>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,12 +197,12 @@ fn pack(saved: &[Saved]) -> OriginalFields {
     saved.iter().map(|saved| (saved.field.to_owned(), values(saved))).collect()
 }
 
-/// `own`: the fields that emptying changes at this place.
-fn unpack(fields: OriginalFields, own: &[&'static str]) -> Result<Vec<Saved>, String> {
+/// `own`: the fields that emptying changes at this place, always and where it is asked for.
+fn unpack(fields: OriginalFields, own: [&[&'static str]; 2]) -> Result<Vec<Saved>, String> {
     let text = |raw: Option<Box<RawValue>>| raw.map(|raw| raw.get().to_owned());
     let saved =
         fields.into_iter().map(|(name, Values { was, set, applied, number, rewritten })| {
-            let known = own.iter().find(|known| **known == name);
+            let known = own.into_iter().flatten().find(|known| **known == name);
             let field = *known.ok_or("it contains a field that emptying never changes there")?;
             let set = text(set);
             if !makes(field, set.as_deref()) {
@@ -223,6 +233,7 @@ impl Original {
             pod: pack(&self.pod),
             spec: pack(&self.spec),
             added: self.added,
+            caches: self.caches,
         })
     }
 
@@ -249,8 +260,9 @@ impl Original {
         if !body.notes.iter().all(|note| keys.insert(note.key.as_str())) {
             return Err("it contains an annotation twice".to_owned());
         }
+        let own: [&[_]; 2] = [&CONTAINER_FIELDS, &SHAPED_IN_CONTAINER];
         let container = |ContainerBody { index, name, fields, mounts }| {
-            Ok(Emptied { index, name, saved: unpack(fields, &CONTAINER_FIELDS)?, mounts })
+            Ok(Emptied { index, name, saved: unpack(fields, own)?, mounts })
         };
         Ok(Self {
             stamp: Stamp { at: body.at, by: body.by },
@@ -262,9 +274,10 @@ impl Original {
                 .into_iter()
                 .map(container)
                 .collect::<Result<_, String>>()?,
-            pod: unpack(body.pod, &POD_FIELDS)?,
-            spec: unpack(body.spec, &SPEC_FIELDS)?,
+            pod: unpack(body.pod, [&POD_FIELDS, &SHAPED_IN_POD])?,
+            spec: unpack(body.spec, [&SPEC_FIELDS, &[]])?,
             added: body.added,
+            caches: body.caches,
         })
     }
 }

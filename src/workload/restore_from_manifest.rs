@@ -4,11 +4,9 @@ use jsonptr::PointerBuf;
 
 use super::{
     Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, REQUESTABLE_ANNOTATIONS, Subject,
-    agent::Lists,
     annotate,
     emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, REPLICAS, makes, same, spec_fields},
-    members::Presence,
-    original::Added,
+    lists::Lists,
     patch::Patch,
 };
 
@@ -84,11 +82,7 @@ impl Subject<'_> {
         if let Some(lists) =
             lists.filter(|_| Lists::from_pod(&wanted).is_none_or(|l| !l.has_ours()))
         {
-            for at in 0..pod.containers().len() {
-                lists.unmount(&mut patch, at, Presence::Absent);
-            }
-            let absent = Presence::Absent;
-            lists.remove(&mut patch, Added { init_containers: absent, volumes: absent });
+            lists.remove(&mut patch);
         }
         let requested_annotations = REQUESTABLE_ANNOTATIONS.into_iter().filter(|key| *key != LABEL);
         let requested_annotations =

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{
     Change, Context, Image, LABEL, ORIGINAL, Rules, Subject, Warning,
-    agent::Lists,
     annotation_edits::annotate,
     assigned,
     emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, makes, same},
+    lists::Lists,
     members::Presence,
     newer::Newer,
     original::{Added, Emptied, Original, Saved},
@@ -98,10 +98,10 @@ impl Subject<'_> {
                 ..Original::default()
             },
         };
-        let of = |o: &Original| (o.containers.clone(), o.pod.clone(), o.added);
+        let of = |o: &Original| (o.containers.clone(), o.pod.clone(), o.added, o.caches);
         let differs = of(&own) != of(&theirs);
-        let Original { containers, pod, added, .. } = theirs;
-        differs.then(|| Original { containers, pod, added, ..own }.seal())
+        let Original { containers, pod, added, caches, .. } = theirs;
+        differs.then(|| Original { containers, pod, added, caches, ..own }.seal())
     }
 }
 
@@ -146,7 +146,9 @@ pub(super) fn lost(
     let of_pod = POD_FIELDS.into_iter();
     lost.pod.extend(of_pod.filter_map(|field| saved(field, old.field(field), new.field(field))));
     let absent = Presence::Absent;
-    lost.added = lists.map(|_| Added { init_containers: absent, volumes: absent });
+    let added = Added { init_containers: absent, volumes: absent };
+    lost.added = lists.as_ref().filter(|lists| lists.has_agent()).map(|_| added);
+    lost.caches = lists.filter(Lists::has_caches).map(|_| absent);
     Some(lost)
 }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::reference::{self, EMPTY_IMAGE};
+use super::{
+    reference::{self, EMPTY_IMAGE},
+    shape::Shape,
+};
 
 mod annotated;
 mod file;
@@ -68,7 +71,7 @@ pub enum Ready {
 /// The settings of one source: a flag, a rule of the file, an annotation. `None` leaves it to the
 /// next source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Choice {
     /// Whether it is emptied at all.
     pub empty: Option<bool>,
@@ -88,6 +91,9 @@ pub struct Choice {
     /// Whether the workload's own command runs while no other application does.
     #[serde(rename = "standIn")]
     pub stand_in: Option<bool>,
+    /// The Pod's shape meanwhile.
+    #[serde(flatten)]
+    pub shape: Shape,
 }
 
 /// A rule of rules.yaml.
@@ -192,6 +198,8 @@ pub struct EmptyingSettings {
     pub stand_in: Option<StandIn>,
     /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,
+    /// The Pod's shape meanwhile.
+    pub shape: Shape,
     /// Names of the Secrets for pulling diyadm's images.
     pub pull_secrets: Vec<String>,
 }
@@ -226,6 +234,8 @@ pub struct Decision {
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, `standIn`, in this
     /// order.
     pub sources: [(&'static str, DecidedBy); 8],
+    /// The same of each part of the Pod's shape that changes.
+    pub shaped: Vec<(&'static str, DecidedBy)>,
 }
 
 impl Rules {
@@ -252,6 +262,7 @@ impl Rules {
         let ready = first(&sources, |c| c.ready);
         let stand_in = first(&sources, |c| c.stand_in);
         let stands_in = stand_in.0 == Some(true);
+        let (shape, shaped) = Shape::decide(&sources);
         let way = EmptyingSettings {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
@@ -274,6 +285,7 @@ impl Rules {
             ready: ready.0.unwrap_or(Ready::Container),
             stand_in: stands_in.then(|| annotated::stand_in(about)).transpose()?,
             suspend: annotated::suspends(about)?,
+            shape,
             pull_secrets: self.pull_secrets.clone(),
         };
         if stands_in && (way.image != Image::Keep || way.idle != Idle::Agent) {
@@ -305,7 +317,7 @@ impl Rules {
             ("ready", ready.1),
             ("standIn", stand_in.1),
         ];
-        Ok(Decision { way, rule: fits.map(|at| at + 1), sources })
+        Ok(Decision { way, rule: fits.map(|at| at + 1), sources, shaped })
     }
 }
 
@@ -323,7 +335,7 @@ fn has_agent(image: &str) -> bool {
 }
 
 /// The first source with a value.
-fn first<'c, T>(
+pub(super) fn first<'c, T>(
     sources: &[(DecidedBy, &'c Choice); 3],
     pick: impl Fn(&'c Choice) -> Option<T>,
 ) -> (Option<T>, DecidedBy) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Warning,
-    agent::Lists,
+    agent::AGENT_LIKE,
     assigned::assign,
     choose::choose,
     emptied_fields::{
@@ -17,12 +17,14 @@ use super::{
         is_stand_in, makes, same, spec_fields, target, words,
     },
     field::{Field, Now, Own},
+    lists::{Additions, Lists},
     members::Container,
     newer::Newer,
     original::{Emptied, Original},
     patch::Patch,
     reference::{self, EMPTY_IMAGE},
     rules::{EmptyingSettings, Idle, Image},
+    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD},
     view::{Object, Pod},
     volumes,
 };
@@ -52,13 +54,17 @@ pub(super) fn empty(
     if way.replicas.is_some_and(|replicas| volumes::are_lost(object, replicas)) {
         return Err(Warning::NotEmptied(volumes::LOST.to_owned()));
     }
-    let wants_agent = way.idle == Idle::Agent;
-    let had_agent = old.and_then(|old| old.added);
-    let lists = if wants_agent || had_agent.is_some() {
+    let additions = Additions {
+        agent: (way.idle == Idle::Agent).then(|| agent_image.to_owned()),
+        caches: way.shape.caches(),
+    };
+    let had_additions = old.is_some_and(|old| old.added.is_some() || old.caches.is_some());
+    let lists = if had_additions || !additions.is_empty() {
         let lists = Lists::from_pod(pod).ok_or(Warning::NoLists)?;
-        if had_agent.is_none() && lists.has_ours() {
-            let why = "the name diyadm-agent is already used in this pod";
-            return Err(Warning::NotEmptied(why.to_owned()));
+        if !had_additions && lists.has_ours() {
+            let name = if lists.has_agent() { "diyadm-agent" } else { "diyadm-cache" };
+            let why = format!("the name {name} is already used in this pod");
+            return Err(Warning::NotEmptied(why));
         }
         Some(lists)
     } else {
@@ -70,6 +76,7 @@ pub(super) fn empty(
     let mut field = Field { patch, newer, ports: None, own: Own::default() };
     let mut commandless = Vec::new();
     let mut next = chosen.iter().peekable();
+    let mut like = Vec::new();
     for (index, container) in pod.containers().iter().enumerate() {
         let old = saved.get(index).copied().flatten();
         // They are sorted.
@@ -88,20 +95,26 @@ pub(super) fn empty(
         if is_chosen && way.stand_in.is_some() && words(field.own.command).is_none() {
             commandless.push(container.name());
         }
-        for name in CONTAINER_FIELDS {
+        for name in CONTAINER_FIELDS.into_iter().chain(SHAPED_IN_CONTAINER) {
             // A container that is no longer chosen is restored.
             let target = if is_chosen { target(name, way) } else { EmptiedValue::Leave };
             let number = container.number(name).filter(|_| keeps_order);
             let now = Now { field: name, text: container.field(name), number };
             emptied.saved.extend(field.settle(place, now, saved, target));
         }
-        let mounted = old.and_then(|old| old.mounts);
-        match (&lists, mounted) {
-            (Some(lists), _) if wants_agent && is_chosen => {
-                emptied.mounts = Some(lists.mount(field.patch, index, mounted));
-            }
-            (Some(lists), Some(before)) => lists.unmount(field.patch, index, before),
-            _ => {}
+        if let Some(lists) = &lists {
+            let none = Additions::default();
+            let wanted = if is_chosen { &additions } else { &none };
+            let before = old.and_then(|old| old.mounts);
+            emptied.mounts = lists.mount(field.patch, index, wanted, before);
+        }
+        if index == *first {
+            let new = |name: &str| {
+                let saved = emptied.saved.iter().find(|saved| saved.field == name);
+                let now = || container.field(name).map(ToOwned::to_owned);
+                saved.map_or_else(now, |saved| saved.set.clone())
+            };
+            like = AGENT_LIKE.map(|name| (name, new(name))).to_vec();
         }
         if is_chosen {
             new.containers.push(emptied);
@@ -115,7 +128,7 @@ pub(super) fn empty(
         _ => {}
     }
     let at = pod.pointer();
-    for name in POD_FIELDS {
+    for name in POD_FIELDS.into_iter().chain(SHAPED_IN_POD) {
         let now = Now { field: name, text: pod.field(name), number: None };
         let needed = name == GRACE && needs_grace(pod, &chosen);
         let target = if needed { EmptiedValue::Leave } else { target(name, way) };
@@ -128,17 +141,9 @@ pub(super) fn empty(
         let saved = old.map(|old| &old.spec[..]);
         new.spec.extend(field.settle((&spec, At::Spec), now, saved, target(name, way)));
     }
-    match lists {
-        Some(lists) if wants_agent => {
-            let like = &pod.containers()[*first];
-            new.added = Some(lists.add(patch, agent_image, like, had_agent));
-        }
-        Some(lists) => {
-            if let Some(before) = had_agent {
-                lists.remove(patch, before);
-            }
-        }
-        None => {}
+    if let Some(lists) = lists {
+        let like = |name: &str| like.iter().find(|(known, _)| *known == name)?.1.as_deref();
+        lists.settle(patch, &additions, like, old, &mut new);
     }
     Ok(Some(new))
 }
@@ -151,7 +156,9 @@ pub(super) fn restore(
     newer: &Newer<'_>,
     patch: &mut Patch,
 ) {
-    let lists = original.added.and_then(|added| Some((Lists::from_pod(pod)?, added)));
+    let none = Additions::default();
+    let had_additions = original.added.is_some() || original.caches.is_some();
+    let lists = Lists::from_pod(pod).filter(|_| had_additions);
     let mut field = Field { patch, newer, ports: None, own: Own::default() };
     for (index, emptied) in assign(original, pod).into_iter().enumerate() {
         let Some(emptied) = emptied else { continue };
@@ -166,8 +173,8 @@ pub(super) fn restore(
             let now = Now { field: saved.field, text, number: None };
             field.settle(place, now, Some(&emptied.saved), EmptiedValue::Leave);
         }
-        if let (Some((lists, _)), Some(before)) = (&lists, emptied.mounts) {
-            lists.unmount(field.patch, index, before);
+        if let Some(lists) = &lists {
+            lists.mount(field.patch, index, &none, emptied.mounts);
         }
     }
     for saved in &original.pod {
@@ -181,8 +188,8 @@ pub(super) fn restore(
         let now = Now { field: saved.field, text: object.field(saved.field), number: None };
         field.settle((&spec, At::Spec), now, Some(&original.spec), EmptiedValue::Leave);
     }
-    if let Some((lists, added)) = lists {
-        lists.remove(patch, added);
+    if let Some(lists) = lists {
+        lists.settle(patch, &none, |_| None, Some(original), &mut Original::default());
     }
 }
 
@@ -227,7 +234,8 @@ pub(super) fn looks_emptied(pod: &Pod<'_, '_>, way: &EmptyingSettings) -> bool {
             | EmptiedValue::AgentProbe(_)
             | EmptiedValue::AliveProbe
             | EmptiedValue::StandInArgs
-            | EmptiedValue::PullSecrets(_) => true,
+            | EmptiedValue::PullSecrets(_)
+            | EmptiedValue::Merge(_) => true,
             EmptiedValue::Set(set) if field == IMAGE => {
                 let texts = now.and_then(json::string).zip(set.as_deref().and_then(json::string));
                 let is_surely = texts.is_some_and(|(now, set)| reference::is_surely(&now, &set));

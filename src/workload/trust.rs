@@ -4,15 +4,18 @@
 //! only patch it can forge its original, but could not change its command directly: only the image
 //! of a Pod.
 
-use super::{ORIGINAL, Subject, assigned, emptied_fields::same, original::Original};
+use super::{
+    ORIGINAL, SHAPED_IN_POD, Subject, assigned, emptied_fields::same, original::Original,
+    shape::is_merged,
+};
 use crate::ui::text::escaped;
 
 /// A field that restoring sets to the original's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FromOriginal {
-    /// The container's name.
+    /// The container's name; empty for a field of the pod.
     pub container: String,
-    /// One of [`super::CONTAINER_FIELDS`].
+    /// One of [`super::CONTAINER_FIELDS`], or of those of the Pod's shape.
     pub field: &'static str,
     /// JSON text; `None` is absent.
     pub before: Option<String>,
@@ -24,8 +27,8 @@ pub struct FromOriginal {
 const PATCHED: [&str; 2] = ["image", "imagePullPolicy"];
 
 impl Subject<'_> {
-    /// The container fields in `new`, the future state of this object, that come from its original,
-    /// and that a user who may only patch it could not have set.
+    /// The fields in `new`, the future state of this object, that come from its original, and that a
+    /// user who may only patch it could not have set.
     pub fn from_original(&self, new: &Subject<'_>) -> Vec<FromOriginal> {
         let original = self.object.annotation(ORIGINAL).and_then(|text| Original::open(text).ok());
         let (Some(original), Some(pod), Some(new)) =
@@ -41,7 +44,8 @@ impl Subject<'_> {
             for saved in emptied.into_iter().flat_map(|emptied| &emptied.saved) {
                 let [was, is] = [before, after].map(|container| container.field(saved.field));
                 let is_patched = is_pod && PATCHED.contains(&saved.field);
-                if !is_patched && !same(was, is) && same(is, saved.was.as_deref()) {
+                let is_original = same(is, saved.was.as_deref()) || is_merged(saved.field);
+                if !is_patched && !same(was, is) && is_original {
                     found.push(FromOriginal {
                         container: before.name().to_owned(),
                         field: saved.field,
@@ -49,6 +53,17 @@ impl Subject<'_> {
                         after: is.map(ToOwned::to_owned),
                     });
                 }
+            }
+        }
+        for saved in original.pod.iter().filter(|saved| SHAPED_IN_POD.contains(&saved.field)) {
+            let [was, is] = [&pod, &new].map(|pod| pod.field(saved.field));
+            if !same(was, is) {
+                found.push(FromOriginal {
+                    container: String::new(),
+                    field: saved.field,
+                    before: was.map(ToOwned::to_owned),
+                    after: is.map(ToOwned::to_owned),
+                });
             }
         }
         found
@@ -60,7 +75,9 @@ impl std::fmt::Display for FromOriginal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { container, field, before, after } = self;
         let [before, after] = [before, after].map(|text| text.as_deref().unwrap_or("none"));
-        f.write_str(&escaped(&format!("container {container}: {field}: {before} -> {after}")))
+        let place =
+            if container.is_empty() { "pod".to_owned() } else { format!("container {container}") };
+        f.write_str(&escaped(&format!("{place}: {field}: {before} -> {after}")))
     }
 }
 

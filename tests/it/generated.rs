@@ -8,6 +8,10 @@ use diyadm::workload::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
+mod shape;
+
+use shape::{amounts, env, shape, shaped, shaped_pod};
+
 /// What `kubectl apply` writes down.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -66,8 +70,9 @@ fn container() -> impl Strategy<Value = Value> {
         [field(), field(), field(), field(), field(), field(), field(), field()],
         list(),
         option::of(Just(json!({ "runAsUser": 1000 }))),
+        [shaped(env()), shaped(amounts())],
     )
-        .prop_map(|(name, image, fields, mounts, security)| {
+        .prop_map(|(name, image, fields, mounts, security, [env, resources])| {
             let mut container = json!({});
             let names = [
                 "imagePullPolicy",
@@ -86,6 +91,8 @@ fn container() -> impl Strategy<Value = Value> {
             }
             set(&mut container, "volumeMounts", mounts);
             set(&mut container, "securityContext", security);
+            set(&mut container, "env", env);
+            set(&mut container, "resources", resources);
             container
         })
 }
@@ -125,7 +132,7 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
     (
         select(all_kinds()),
         (annotations(), annotations()),
-        (option::of(containers), list(), list(), list()),
+        (option::of(containers), list(), list(), list(), shaped_pod()),
         (number(), number()),
         (anything(), any::<bool>(), 0..8_u8),
     )
@@ -133,12 +140,15 @@ pub(crate) fn object() -> impl Strategy<Value = Value> {
             |(
                 kind,
                 notes,
-                (containers, init, volumes, secrets),
+                (containers, init, volumes, secrets, shaped),
                 numbers,
                 (unknown, bare, record),
             )| {
                 let (grace, replicas) = numbers;
                 let mut pod = json!({ "x~/y": unknown });
+                for (field, value) in shaped {
+                    set(&mut pod, field, value);
+                }
                 set(&mut pod, "containers", containers);
                 set(&mut pod, "initContainers", init);
                 set(&mut pod, "volumes", volumes);
@@ -251,11 +261,21 @@ pub(crate) fn choice() -> impl Strategy<Value = Choice> {
         option::weighted(0.2, select(&[Level::Workload, Level::Pod][..])),
         option::of(0..3_u32),
         option::weighted(0.3, select(&[Ready::Container, Ready::App][..])),
-        option::weighted(0.3, any::<bool>()),
+        (option::weighted(0.3, any::<bool>()), shape()),
     )
-        .prop_map(|(empty, containers, image, idle, level, replicas, ready, stand_in)| {
-            Choice { empty, containers, image, idle, level, replicas, ready, stand_in }
-        })
+        .prop_map(
+            |(empty, containers, image, idle, level, replicas, ready, (stand_in, shape))| Choice {
+                empty,
+                containers,
+                image,
+                idle,
+                level,
+                replicas,
+                ready,
+                stand_in,
+                shape,
+            },
+        )
 }
 
 /// A rule of rules.yaml, about some of the objects here or none of them.

@@ -152,6 +152,15 @@ fn render_matches_golden() {
         "--ready=container",
         "--stand-in=false",
         "--registry=registry.example.org/diyadm",
+        "--requests=cpu=1",
+        "--limits=cpu=4,memory=4Gi",
+        "--env=A=b",
+        "--env-from=secret/developers",
+        "--cache=/root/.m2=m2",
+        "--node-selector=disk=ssd",
+        "--toleration=dev=true:NoSchedule",
+        "--service-account=developer",
+        "--security-context=runAsUser=0",
         "--image-pull-secret=pull",
         "--run-as-user=none",
         "--agent-image=registry.example.org/diyadm:1",
@@ -168,7 +177,7 @@ fn render_matches_golden() {
     let flags = command.find_subcommand("render").unwrap().get_arguments();
     let global = ["context", "kubeconfig", "verbose", "quiet", "color", "help"];
     for flag in flags.filter_map(clap::Arg::get_long).filter(|flag| !global.contains(flag)) {
-        let elsewhere = ["ca", "output", "out", "url", "mode"].contains(&flag);
+        let elsewhere = ["ca", "output", "out", "url", "mode", "resources"].contains(&flag);
         let given = every.iter().any(|arg| arg.starts_with(&format!("--{flag}=")));
         assert!(given || elsewhere, "no golden file shows what --{flag} does");
     }
@@ -177,7 +186,7 @@ fn render_matches_golden() {
         ("url.yaml", render(&url)),
         ("policy.yaml", render(&["--mode", "policy", "--idle", "agent"])),
         ("registry.yaml", render(&["--registry", "registry.example.org/tools/"])),
-        ("one-replica.yaml", render(&["--replicas", "1"])),
+        ("one-replica.yaml", render(&["--replicas", "1", "--resources", "none"])),
         ("node-port.yaml", render(&["--service-type", "NodePort"])),
         ("defaults.json", render(&["-o", "json"])),
     ];

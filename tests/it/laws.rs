@@ -45,6 +45,9 @@ fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
         ("imagePullPolicy", json!("Always")),
         ("command", json!(["sh"])),
         ("args", json!(["x"])),
+        ("resources", json!([])),
+        ("envFrom", json!({})),
+        ("volumeMounts", json!([])),
         ("livenessProbe", json!({})),
         ("readinessProbe", json!({ "exec": { "command": ["sh", "-c", "agent ready"] } })),
     ];
@@ -53,6 +56,9 @@ fn forged() -> impl Strategy<Value = (&'static str, (&'static str, Value))> {
         ("command", json!(null)),
         ("replicas", json!(1)),
         ("hostNetwork", json!(false)),
+        ("serviceAccountName", json!(null)),
+        ("nodeSelector", json!([])),
+        ("volumes", json!([])),
         ("imagePullSecrets", json!([])),
         ("imagePullSecrets", json!(["x"])),
         ("terminationGracePeriodSeconds", json!(30)),
@@ -111,7 +117,12 @@ proptest! {
         let mut wanted = object.clone();
         let ours = |list: &mut Value| {
             if let Some(list) = list.as_array_mut() {
-                list.retain(|item| item["name"] != "diyadm-agent");
+                let is_ours = |item: &Value| {
+                    item["name"].as_str().is_some_and(|name| {
+                        name == "diyadm-agent" || name.starts_with("diyadm-cache-")
+                    })
+                };
+                list.retain(|item| !is_ours(item));
             }
             if list.as_array().is_some_and(Vec::is_empty) {
                 *list = Value::Null;
@@ -125,12 +136,15 @@ proptest! {
             let pod = pod(side);
             pod["terminationGracePeriodSeconds"] = Value::Null;
             pod["imagePullSecrets"] = Value::Null;
+            for field in workload::SHAPED_IN_POD {
+                pod[field] = Value::Null;
+            }
             ours(&mut pod["volumes"]);
             ours(&mut pod["initContainers"]);
             for container in pod["containers"].as_array_mut().into_iter().flatten() {
                 ours(&mut container["volumeMounts"]);
                 let container = container.as_object_mut().unwrap();
-                let stays = ["name", "un/kn~own", "volumeMounts", "securityContext"];
+                let stays = ["name", "un/kn~own", "volumeMounts"];
                 container.retain(|key, _| stays.contains(&key.as_str()));
             }
         }

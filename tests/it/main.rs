@@ -51,6 +51,7 @@ mod scope;
 mod screen;
 mod serve;
 mod services;
+mod shape;
 mod skew;
 mod stand_in;
 mod status;

@@ -3,8 +3,8 @@
 
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
-    self, Choice, Context, DISABLED, LABEL, OptOut, RequestedAnnotation, Rule, Rules, Settled,
-    Subject,
+    self, Choice, Context, DISABLED, LABEL, OptOut, RequestedAnnotation, Resources, Rule, Rules,
+    Settled, Subject,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -36,9 +36,12 @@ enum Step {
     Empty(Option<&'static str>),
 }
 
-/// Fewer replicas than any update wants.
+/// Fewer replicas than any update wants. Resources are not removed: an update may do that too.
 fn rule() -> impl Strategy<Value = Choice> {
-    choice().prop_map(|choice| Choice { replicas: choice.replicas.map(|n| n % 2), ..choice })
+    choice().prop_map(|mut choice| {
+        choice.shape.resources = choice.shape.resources.filter(|all| *all != Resources::None);
+        Choice { replicas: choice.replicas.map(|n| n % 2), ..choice }
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -51,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         policy.prop_map(|value| ("imagePullPolicy", Value::from(value))),
         (list, 0..3_u8).prop_map(|(field, value)| (field, json!([value]))),
         (0..3_u8).prop_map(|value| ("resources", json!({ "x": value }))),
+        ("[A-C]", "[12]").prop_map(|(n, v)| ("env", json!([{ "name": n, "value": v }]))),
         Just(("volumeMounts", json!([{ "name": "data", "mountPath": "/data" }]))),
     ];
     prop_oneof![
@@ -77,7 +81,7 @@ fn update(step: &Step, object: &mut Value) {
     match step {
         Step::Field(name, field, value) => {
             if let Some(container) = containers.iter_mut().find(|c| c["name"] == *name) {
-                if *field == "volumeMounts" {
+                if ["volumeMounts", "env"].contains(field) {
                     // A strategic merge keeps what others have put into the list.
                     push(container, field, &value[0]);
                 } else {
@@ -133,9 +137,8 @@ fn push(parent: &mut Value, list: &str, item: &Value) {
         parent[list] = json!([]);
     }
     let list = parent[list].as_array_mut().unwrap();
-    if list.iter().all(|other| other["name"] != item["name"]) {
-        list.push(item.clone());
-    }
+    list.retain(|other| other["name"] != item["name"]);
+    list.push(item.clone());
 }
 
 fn start() -> Value {

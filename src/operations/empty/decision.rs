@@ -12,14 +12,13 @@ use crate::{
         targets::{LiveObject, Selection},
     },
     operations::{
-        flags::{self, EmptyingFlags, ScaleFlags},
+        flags,
         intercept::Webhooks,
         owner::{Owned, owned},
     },
     workload::{
-        CONTAINERS, Context, DecidedBy, Decision, ENABLED, IDLE, IMAGE, KEEP, LABEL, Level,
-        ParsedObject, READY, REPLICAS, Refusal, RequestedAnnotation, Rules, STAND_IN,
-        STAND_IN_COMMAND, SUSPEND, Stamp, Subject, Warning, recreation,
+        Context, DecidedBy, Decision, ENABLED, IMAGE, LABEL, Level, ParsedObject, REPLICAS,
+        Refusal, RequestedAnnotation, Rules, SHAPE, SUSPEND, Stamp, Subject, Warning, recreation,
     },
 };
 
@@ -56,60 +55,6 @@ pub(crate) struct Refused {
     pub(crate) what: String,
     pub(crate) hint: String,
     pub(crate) soft: bool,
-}
-
-/// Flags that cannot be combined.
-pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
-    let EmptyingFlags { level, image, idle, containers, ready, stand_in, .. } = ways;
-    let said = stand_in.is_some()
-        || image.is_some()
-        || idle.is_some()
-        || containers.is_some()
-        || scale.replicas.is_some()
-        || scale.suspend_cronjobs
-        || ready.is_some();
-    if *level == Some(flags::Level::Pod) && said {
-        let what = "At level pod the workload itself does not change, so it cannot get \
-                    annotations.";
-        let hint = "Use --image, --idle, --containers and --ready with `diyadm install --level \
-                    pod`, or write rules.yaml for it.";
-        return Err(Failure::usage(what, hint).into());
-    }
-    Ok(())
-}
-
-/// The flags as annotations, so that a webhook that intercepts the workload does the same.
-pub(crate) fn requested_annotations(
-    ways: &EmptyingFlags,
-    scale: ScaleFlags,
-    command: Option<&str>,
-) -> Vec<RequestedAnnotation> {
-    let EmptyingFlags { image, idle, containers, ready, stand_in, .. } = ways;
-    // So that a webhook's own defaults do not contradict the stand-in.
-    let stands_in = *stand_in == Some(true);
-    let image = image.clone().or_else(|| stands_in.then(|| KEEP.to_owned()));
-    let idle = idle.or_else(|| stands_in.then_some(flags::Idle::Agent));
-    let ready = ready.map(|ready| match ready {
-        flags::Ready::Container => "container".to_owned(),
-        flags::Ready::App => "app".to_owned(),
-    });
-    let idle = idle.map(|idle| match idle {
-        flags::Idle::Entrypoint => "entrypoint".to_owned(),
-        flags::Idle::Shell => "shell".to_owned(),
-        flags::Idle::Agent => "agent".to_owned(),
-    });
-    let said = [
-        (IMAGE, image),
-        (IDLE, idle),
-        (CONTAINERS, containers.clone()),
-        (REPLICAS, scale.replicas.map(|replicas| replicas.to_string())),
-        (READY, ready),
-        (STAND_IN, stand_in.map(|stand_in| stand_in.to_string())),
-        (STAND_IN_COMMAND, command.map(ToOwned::to_owned)),
-        (SUSPEND, scale.suspend_cronjobs.then(|| "true".to_owned())),
-    ];
-    let said = said.into_iter().filter(|(_, value)| value.is_some());
-    said.map(|(key, value)| RequestedAnnotation { key, value, forget: false }).collect()
 }
 
 impl EmptyRequest<'_> {
@@ -169,7 +114,7 @@ impl EmptyRequest<'_> {
             requested_annotations: &requested_annotations,
             ..Context::default()
         };
-        let Decision { way, rule, sources } = subject
+        let Decision { way, rule, sources, .. } = subject
             .decide(self.rules, &context)
             .map_err(|why| wrong(why, "Change the annotation, or the flags."))?;
         if !way.empty {
@@ -310,8 +255,16 @@ impl EmptyRequest<'_> {
         subject: &Subject<'_>,
         found: &LiveObject,
     ) -> Result<(), Refused> {
-        let is_asked_for = self.requested_annotations.iter().any(|wish| wish.key == IMAGE);
-        match found.object["metadata"]["annotations"][IMAGE].as_str() {
+        let asks_for = |key: &str| self.requested_annotations.iter().any(|wish| wish.key == key);
+        let is_asked_for = asks_for(IMAGE);
+        let annotations = &found.object["metadata"]["annotations"];
+        if annotations[SHAPE].is_string() && !asks_for(SHAPE) {
+            let what = format!("its annotation {SHAPE} would change its Pods");
+            let hint = "Anybody who may patch it can set that. Remove the annotation, or run the \
+                        command again with the flags for it.";
+            return Err(Refused { what, hint: hint.to_owned(), soft: false });
+        }
+        match annotations[IMAGE].as_str() {
             Some(image) if subject.kind() != "Pod" && !is_asked_for => Err(Refused {
                 what: format!("its annotation {IMAGE} would set the image that it runs: {image}"),
                 hint: format!(

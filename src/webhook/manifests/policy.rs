@@ -40,6 +40,14 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
                 .to_owned(),
         );
     }
+    let shaped = |choice: &Choice| choice.shape.parts().first().map(|(name, _)| *name);
+    let all = std::iter::once(&rules.flags).chain(rules.list.iter().map(|rule| &rule.choice));
+    if let Some(name) = all.filter_map(shaped).next() {
+        return Err(format!(
+            "a policy cannot merge a Pod's own {name} with others: that needs the webhook, or \
+             `diyadm empty`"
+        ));
+    }
     let replicas = rules.list.iter().position(|rule| rule.choice.replicas.is_some());
     if let Some(at) = replicas {
         return Err(format!(

@@ -3,8 +3,11 @@
 use serde::de::DeserializeOwned;
 
 use super::{Choice, Image, RuleInput, StandIn, image_name};
-use crate::workload::annotations::{
-    CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, STAND_IN, STAND_IN_COMMAND, SUSPEND,
+use crate::workload::{
+    Shape,
+    annotations::{
+        CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, STAND_IN, STAND_IN_COMMAND, SUSPEND,
+    },
 };
 
 /// The annotation's value, read by `read`.
@@ -35,6 +38,7 @@ pub(super) fn choice(about: &RuleInput<'_>) -> Result<Choice, String> {
         replicas: value(about, REPLICAS, |text| text.parse().ok())?,
         ready: value(about, READY, word)?,
         stand_in: value(about, STAND_IN, |text| text.parse().ok())?,
+        shape: Shape::annotated(about)?,
     })
 }
 

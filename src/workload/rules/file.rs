@@ -118,7 +118,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
 }
 
 /// The members of a rule. The table in the docs is generated from it.
-pub const MEMBERS: [Member; 9] = [
+pub const MEMBERS: [Member; 17] = [
     member("match", "see below", "which workloads the rule matches (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
     member("containers", "`a,b`, or `*` for all", "which containers"),
@@ -132,6 +132,18 @@ pub const MEMBERS: [Member; 9] = [
         "`true`, `false`",
         "whether the workload's own command runs while no other application does",
     ),
+    member(
+        "resources",
+        "`none`, or `requests` and `limits`",
+        "requests and limits of the empty container",
+    ),
+    member("env", "names and values", "environment variables of the empty container"),
+    member("envFrom", "`configmap/NAME`, `secret/NAME`", "more sources of these"),
+    member("cache", "`PATH`, `PATH=CLAIM`", "folders in a volume: an emptyDir, or a claim"),
+    member("nodeSelector", "labels", "labels of the node that the Pods need"),
+    member("tolerations", "`KEY=VALUE:EFFECT`, `KEY`", "taints that the Pods tolerate"),
+    member("serviceAccountName", "a name", "another service account of the Pods"),
+    member("securityContext", "members of it", "securityContext of the empty container"),
 ];
 
 /// The members of `match`. The table in the docs is generated from it.

@@ -27,7 +27,8 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
                 "rule {number} empties nothing: a stand-in needs image keep and idle agent"
             ));
         }
-        let Choice { empty, containers, image, idle, level, replicas, ready, stand_in } = choice;
+        let Choice { empty, containers, image, idle, level, replicas, ready, stand_in, shape } =
+            choice;
         let how = [
             containers.is_some(),
             image.is_some(),
@@ -36,6 +37,7 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
             replicas.is_some(),
             ready.is_some(),
             stand_in.is_some(),
+            !shape.is_empty(),
         ];
         if *empty == Some(false) && how.contains(&true) {
             found.push(format!("rule {number} sets how to empty, but empty is false"));

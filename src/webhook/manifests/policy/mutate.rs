@@ -7,7 +7,7 @@ use crate::{
     explain,
     workload::{
         AGENT_LIKE, BY_POLICY, CONTAINER_FIELDS, EMPTIED_BY, EmptiedValue, EmptyingSettings, GRACE,
-        Idle, Image, Level, Ready, StandIn, agent_init_container, agent_mount, agent_volume,
+        Idle, Image, Level, Ready, Shape, StandIn, agent_init_container, agent_mount, agent_volume,
         target,
     },
 };
@@ -44,6 +44,7 @@ fn ways() -> impl Iterator<Item = EmptyingSettings> {
         ready: Ready::Container,
         stand_in,
         suspend: false,
+        shape: Shape::default(),
         pull_secrets: Vec::new(),
     };
     let images = [Image::Keep, Image::Name(ANY.to_owned())];
@@ -57,10 +58,11 @@ fn ways() -> impl Iterator<Item = EmptyingSettings> {
 /// The changes of a field with their conditions, exactly one of which is true.
 pub(super) fn cases(field: &str) -> Vec<(String, Form)> {
     let form = |way: &EmptyingSettings| match target(field, way) {
-        // A policy with the agent's probe or with Secrets is rejected earlier.
-        EmptiedValue::Leave | EmptiedValue::AgentProbe(_) | EmptiedValue::PullSecrets(_) => {
-            Form::Leave
-        }
+        // A policy with the agent's probe, with Secrets or with a shape is rejected earlier.
+        EmptiedValue::Leave
+        | EmptiedValue::AgentProbe(_)
+        | EmptiedValue::PullSecrets(_)
+        | EmptiedValue::Merge(_) => Form::Leave,
         EmptiedValue::AliveProbe => Form::Alive,
         EmptiedValue::StandIn(_) => Form::StandIn,
         EmptiedValue::StandInArgs => Form::StandInArgs,
