@@ -16,6 +16,7 @@ mod applies;
 mod assigned;
 pub mod autoscaler;
 mod change;
+mod checksum;
 mod choose;
 pub mod copy;
 mod emptied_fields;
@@ -81,10 +82,7 @@ pub use rules::{
     Ready, Rule, RuleInput, Rules, StandIn, image_name, lint as lint_rules, parse as parse_rules,
     parse_kinds, registry, secret_name, stand_in_command,
 };
-pub use shape::{
-    Resources, SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shape, amount, cache, env, env_source, label,
-    object_name, security, toleration,
-};
+pub use shape::{Resources, SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shape};
 pub use summary::{EmptiedSummary, EmptyContainer};
 pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use trust::FromOriginal;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     ready::{self, AgentProbe},
     rules::{EmptyingSettings, Idle, Image, Ready},
-    shape::{self, SHAPED_IN_CONTAINER, SHAPED_IN_POD},
+    shape::{self, SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shaped},
 };
 use crate::{json, kinds::Kind};
 
@@ -118,7 +118,11 @@ pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
             way.replicas.map_or(EmptiedValue::Leave, |n| EmptiedValue::Set(Some(n.to_string())))
         }
         _ if SHAPED_IN_CONTAINER.contains(&field) || SHAPED_IN_POD.contains(&field) => {
-            way.shape.target(field)
+            match way.shape.target(field) {
+                None => EmptiedValue::Leave,
+                Some(Shaped::Set(set)) => EmptiedValue::Set(set),
+                Some(Shaped::Merge(ours)) => EmptiedValue::Merge(ours),
+            }
         }
         _ => EmptiedValue::Set(None),
     }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     annotations::REQUESTABLE_ANNOTATIONS,
+    checksum::checksum,
     emptied_fields::{CONTAINER_FIELDS, IMAGE, POD_FIELDS, SPEC_FIELDS, is_stand_in, makes, same},
     members::{ANNOTATIONS_LIMIT, Presence},
     reference,
@@ -304,13 +305,4 @@ pub(super) fn open<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     }
     serde_json::from_str(sealed.body.get())
         .map_err(|_| "it contains values that diyadm never writes".to_owned())
-}
-
-pub(super) fn checksum(text: &str) -> String {
-    // Not the one-shot function, for which OpenSSL looks up the algorithm by name each time.
-    let mut sha = openssl::sha::Sha256::new();
-    sha.update(text.as_bytes());
-    let sum = sha.finish();
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    sum[..8].iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{DISABLED, HOLDS, LABEL, original::checksum};
+use super::{DISABLED, HOLDS, LABEL, checksum::checksum};
 use crate::kinds::{self, JOB, POD};
 
 /// Maximum length of a name that fits unchanged into its placeholder's name.

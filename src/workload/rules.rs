@@ -14,6 +14,7 @@ mod annotated;
 mod file;
 mod image;
 mod lint;
+mod shaped;
 
 pub use annotated::stand_in_command;
 pub use file::{File, Kinds, MATCHES, MEMBERS, Member, parse, parse_kinds};
@@ -262,7 +263,7 @@ impl Rules {
         let ready = first(&sources, |c| c.ready);
         let stand_in = first(&sources, |c| c.stand_in);
         let stands_in = stand_in.0 == Some(true);
-        let (shape, shaped) = Shape::decide(&sources);
+        let (shape, shaped) = shaped::decide(&sources);
         let way = EmptyingSettings {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
@@ -335,7 +336,7 @@ fn has_agent(image: &str) -> bool {
 }
 
 /// The first source with a value.
-pub(super) fn first<'c, T>(
+fn first<'c, T>(
     sources: &[(DecidedBy, &'c Choice); 3],
     pick: impl Fn(&'c Choice) -> Option<T>,
 ) -> (Option<T>, DecidedBy) {

@@ -8,20 +8,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Choice, DecidedBy, SHAPE,
-    emptied_fields::EmptiedValue,
-    rules::{RuleInput, first},
-};
-
 mod cache;
+mod names;
 mod parse;
 
 pub(super) use cache::{CACHE, Cache};
+pub(crate) use names::object_name;
 pub(crate) use parse::{
     ResourcesForm, Scalar, account, caches, env_map, env_sources, label_map, tolerations,
 };
-pub use parse::{amount, cache, env, env_source, label, object_name, security, toleration};
+pub(crate) use parse::{amount, cache, env, env_source, label, security, toleration};
 
 /// The fields of a container that it changes.
 pub const SHAPED_IN_CONTAINER: [&str; 4] = ["resources", "env", "envFrom", "securityContext"];
@@ -30,7 +26,7 @@ pub const SHAPED_IN_CONTAINER: [&str; 4] = ["resources", "env", "envFrom", "secu
 pub const SHAPED_IN_POD: [&str; 4] =
     ["nodeSelector", "tolerations", "serviceAccountName", "serviceAccount"];
 
-/// Maximum bytes of [`SHAPE`]: it is written into every container that is emptied.
+/// Maximum bytes of the annotation: it is written into every container that is emptied.
 const LONGEST: usize = 4096;
 
 /// The Pod's shape while it is empty. Parts that are absent stay as they are.
@@ -82,6 +78,14 @@ pub enum Resources {
     },
 }
 
+/// What a shape makes of a field.
+pub(super) enum Shaped {
+    /// This, as JSON text; `None` is absent.
+    Set(Option<String>),
+    /// The user's own value, with the parts of this one.
+    Merge(Value),
+}
+
 /// The parts of a [`Shape`], as in rules.yaml.
 const PARTS: [&str; 8] = [
     "resources",
@@ -129,28 +133,15 @@ impl Shape {
         }
     }
 
-    /// The first of each part, and its source.
-    pub(super) fn decide(
-        sources: &[(DecidedBy, &Choice); 3],
-    ) -> (Self, Vec<(&'static str, DecidedBy)>) {
-        let all = sources.iter().map(|(_, choice)| choice.shape.clone());
-        let shape = all.fold(Self::default(), Self::or);
-        let of = |name| {
-            let has = |choice: &Choice| choice.shape.parts().iter().any(|(part, _)| *part == name);
-            first(sources, |choice| has(choice).then_some(())).1
-        };
-        let by = shape.parts().into_iter().map(|(name, _)| (name, of(name))).collect();
-        (shape, by)
-    }
-
-    /// That of the annotation.
-    pub(super) fn annotated(about: &RuleInput<'_>) -> Result<Self, String> {
-        let said = about.annotations.iter().find(|(key, _)| *key == SHAPE).map(|(_, value)| *value);
-        let Some(text) = said else { return Ok(Self::default()) };
+    /// Parses the annotation.
+    ///
+    /// # Errors
+    /// In a few words, what is wrong.
+    pub(super) fn from_annotation(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
-            return Err(format!("annotation {SHAPE} has more than {LONGEST} characters"));
+            return Err(format!("it has more than {LONGEST} characters"));
         }
-        serde_json::from_str(text).map_err(|why| format!("annotation {SHAPE}: {why}"))
+        serde_json::from_str(text).map_err(|why| why.to_string())
     }
 
     /// Its text in the annotation; `None` if it changes nothing.
@@ -174,10 +165,11 @@ impl Shape {
     }
 
     /// What it makes of a field of [`SHAPED_IN_CONTAINER`] or [`SHAPED_IN_POD`].
-    pub(super) fn target(&self, field: &str) -> EmptiedValue {
+    /// `None` leaves it as it is.
+    pub(super) fn target(&self, field: &str) -> Option<Shaped> {
         let value = match field {
             "resources" => match &self.resources {
-                Some(Resources::None) => return EmptiedValue::Set(None),
+                Some(Resources::None) => return Some(Shaped::Set(None)),
                 Some(some @ Resources::Some { .. }) => Some(some.clone().into()),
                 None => None,
             },
@@ -194,10 +186,10 @@ impl Shape {
             }
             _ => {
                 let name = self.service_account_name.as_deref().map(|name| json!(name).to_string());
-                return name.map_or(EmptiedValue::Leave, |name| EmptiedValue::Set(Some(name)));
+                return name.map(|name| Shaped::Set(Some(name)));
             }
         };
-        value.map_or(EmptiedValue::Leave, EmptiedValue::Merge)
+        value.map(Shaped::Merge)
     }
 }
 

@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::workload::{
-    Resources, Shape, amount, cache, env, env_source, label, object_name, security, toleration,
+    Resources, Shape,
+    shape::{amount, cache, env, env_source, label, object_name, security, toleration},
 };
 
 /// The shape of a workload's Pods while it is empty; restoring resets all of it.

@@ -6,7 +6,7 @@ use super::{Choice, Image, RuleInput, StandIn, image_name};
 use crate::workload::{
     Shape,
     annotations::{
-        CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, STAND_IN, STAND_IN_COMMAND, SUSPEND,
+        CONTAINERS, IDLE, IMAGE, LEVEL, READY, REPLICAS, SHAPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
     },
 };
 
@@ -38,8 +38,17 @@ pub(super) fn choice(about: &RuleInput<'_>) -> Result<Choice, String> {
         replicas: value(about, REPLICAS, |text| text.parse().ok())?,
         ready: value(about, READY, word)?,
         stand_in: value(about, STAND_IN, |text| text.parse().ok())?,
-        shape: Shape::annotated(about)?,
+        shape: shape(about)?,
     })
+}
+
+/// The Pod's shape.
+fn shape(about: &RuleInput<'_>) -> Result<Shape, String> {
+    let found = about.annotations.iter().find(|(known, _)| *known == SHAPE);
+    let read = |text: &str| {
+        Shape::from_annotation(text).map_err(|why| format!("annotation {SHAPE}: {why}"))
+    };
+    found.map_or_else(|| Ok(Shape::default()), |(_, text)| read(text))
 }
 
 /// Whether a CronJob is suspended.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{super::original::checksum, parse::object_name};
+use super::{super::checksum::checksum, names::object_name};
 
 /// What the names of the volumes begin with.
 pub(in crate::workload) const CACHE: &str = "diyadm-cache-";

@@ -6,7 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value, json};
 
-use super::{super::quantity, Cache, Resources};
+use super::{
+    super::quantity,
+    Resources,
+    cache::Cache,
+    names::{is_key, is_word, object_name},
+};
 
 /// A value that YAML may write without quotes.
 #[derive(JsonSchema, Deserialize)]
@@ -96,7 +101,7 @@ fn pair(text: &str) -> Result<(&str, &str), String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn amount(text: &str) -> Result<(String, String), String> {
+pub(crate) fn amount(text: &str) -> Result<(String, String), String> {
     let (name, amount) = pair(text)?;
     named(name, amount)
 }
@@ -105,7 +110,7 @@ pub fn amount(text: &str) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn env(text: &str) -> Result<(String, String), String> {
+pub(crate) fn env(text: &str) -> Result<(String, String), String> {
     let (name, value) = pair(text)?;
     variable(name, value.to_owned())
 }
@@ -124,7 +129,7 @@ fn variable(name: &str, value: String) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn env_source(text: &str) -> Result<String, String> {
+pub(crate) fn env_source(text: &str) -> Result<String, String> {
     match source(text) {
         Some(_) => Ok(text.to_owned()),
         None => Err(format!("{text:?} is not configmap/NAME or secret/NAME")),
@@ -146,7 +151,7 @@ pub(super) fn source(text: &str) -> Option<Value> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn cache(text: &str) -> Result<String, String> {
+pub(crate) fn cache(text: &str) -> Result<String, String> {
     Cache::parse(text).map(|_| text.to_owned())
 }
 
@@ -154,7 +159,7 @@ pub fn cache(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = pair(text)?;
     labelled(key, value.to_owned())
 }
@@ -173,7 +178,7 @@ fn labelled(key: &str, value: String) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn toleration(text: &str) -> Result<String, String> {
+pub(crate) fn toleration(text: &str) -> Result<String, String> {
     tolerated(text).map(|_| text.to_owned())
 }
 
@@ -205,44 +210,13 @@ pub(super) fn tolerated(text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub fn security(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn security(text: &str) -> Result<(String, Value), String> {
     let (member, value) = pair(text)?;
     if member.is_empty() || !member.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(format!("{member:?} is not a member of a securityContext"));
     }
     let read = serde_json::from_str::<Value>(value).ok().filter(|read| !read.is_null());
     Ok((member.to_owned(), read.unwrap_or_else(|| value.into())))
-}
-
-/// `text`, if an object can have this name.
-///
-/// # Errors
-/// In a few words, what it is instead.
-pub fn object_name(text: &str) -> Result<String, String> {
-    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
-    let fits = text.len() <= 253 && text.starts_with(is_edge) && text.ends_with(is_edge);
-    if fits && text.chars().all(is_inner) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} cannot be the name of an object"))
-    }
-}
-
-/// A qualified name: `[PREFIX/]NAME`.
-fn is_key(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(p, n)| (Some(p), n));
-    prefix.is_none_or(|prefix| object_name(prefix).is_ok()) && is_word(name)
-}
-
-/// At most 63 letters, digits and `-_.`, the first and the last no sign.
-fn is_word(text: &str) -> bool {
-    let is_edge = |c: char| c.is_ascii_alphanumeric();
-    let is_inner = |c: char| is_edge(c) || "-_.".contains(c);
-    text.len() <= 63
-        && text.starts_with(is_edge)
-        && text.ends_with(is_edge)
-        && text.chars().all(is_inner)
 }
 
 type Pairs = BTreeMap<String, String>;
