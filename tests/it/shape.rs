@@ -2,9 +2,13 @@
 
 use std::fs;
 
+use diyadm::workload::{self, Choice, Resources, Rules, Shape, Subject};
 use serde_json::{Value, json};
 
-use super::rig::{Run, Workspace, diyadm};
+use super::{
+    generated::{applied, restored},
+    rig::{Run, Workspace, diyadm},
+};
 
 fn pod(deployment: &Value) -> &Value {
     &deployment["spec"]["template"]["spec"]
@@ -148,6 +152,29 @@ fn shape_is_restored_with_what_was_deployed_meanwhile() {
     assert_eq!(pod(&emptied)["containers"][0]["resources"], json!({}));
     cluster.run(&["restore", "deploy/web", "--wait=false"]).code(0);
     same("after no limits");
+}
+
+/// Nothing was deployed meanwhile.
+#[test]
+fn another_shape_is_not_a_newer_version() {
+    let rules =
+        |shape: Shape| Rules { flags: Choice { shape, ..Choice::default() }, ..Rules::default() };
+    let none = Shape { resources: Some(Resources::None), ..Shape::default() };
+    let env = |name: &str| Shape {
+        env: Some([(name.to_owned(), "9".to_owned())].into()),
+        cache: Some(vec!["/cache".to_owned()]),
+        service_account_name: Some(name.to_lowercase()),
+        ..Shape::default()
+    };
+    let own = deployment("web", &json!([{ "name": "A", "value": "1" }]));
+    let mut object = own.clone();
+    for shape in [env("A"), none.clone(), Shape::default(), none, env("B")] {
+        object = applied(&object, &workload::empty(&rules(shape), &object.to_string()));
+        let text = object.to_string();
+        let summary = Subject::parse(&text).unwrap().summary().unwrap().unwrap();
+        assert!(summary.newer.is_none() && !summary.overtaken, "{object}");
+    }
+    assert_eq!(restored(&object), own);
 }
 
 #[test]

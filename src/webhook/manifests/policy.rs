@@ -41,8 +41,8 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
         );
     }
     let shaped = |choice: &Choice| choice.shape.parts().first().map(|(name, _)| *name);
-    let all = std::iter::once(&rules.flags).chain(rules.list.iter().map(|rule| &rule.choice));
-    if let Some(name) = all.filter_map(shaped).next() {
+    let mut all = std::iter::once(&rules.flags).chain(rules.list.iter().map(|rule| &rule.choice));
+    if let Some(name) = all.find_map(shaped) {
         return Err(format!(
             "a policy cannot merge a Pod's own {name} with others: that needs the webhook, or \
              `diyadm empty`"
