@@ -236,7 +236,15 @@ fn failure(error: &anyhow::Error) -> Option<&Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{io::Read as _, process::Command};
+
+    use rustix::{
+        fs::{Mode, OFlags, open},
+        pty::{OpenptFlags, openpt, ptsname, unlockpt},
+        termios::{Winsize, tcgetattr, tcsetwinsize},
+    };
+
+    use crate::ui;
 
     /// Runs itself in a child process that panics, since a panic hook is global.
     #[test]
@@ -256,5 +264,41 @@ mod tests {
         assert!(text.starts_with("error: internal error in diyadm (src/exit.rs:"), "{text}");
         assert!(text.contains("\nhint: ") && text.contains("`diyadm version`"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn panic_gives_the_terminal_back() {
+        const TERMINAL: &str = "DIYADM_TEST_PANIC_TERMINAL";
+        if std::env::var_os(TERMINAL).is_some() {
+            super::report_panics();
+            // The program may end without unwinding.
+            std::mem::forget(ui::full_screen::FullScreen::enter().unwrap());
+            std::thread::spawn(|| panic!()).join().unwrap_err();
+            return;
+        }
+        let here = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        unlockpt(&here).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&here, size).unwrap();
+        let name = ptsname(&here, Vec::new()).unwrap();
+        let there = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let before = tcgetattr(&there).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let name = "exit::tests::panic_gives_the_terminal_back";
+        command.args(["--exact", name, "--nocapture"]).env(TERMINAL, "1");
+        let streams = [(); 3].map(|()| there.try_clone().unwrap());
+        let [stdin, stdout, stderr] = streams;
+        let mut child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+        assert!(child.wait().unwrap().success());
+        let after = tcgetattr(&there).unwrap();
+        assert_eq!(after.local_modes, before.local_modes);
+        drop((command, there));
+        let mut output = Vec::new();
+        // The other end is closed.
+        std::fs::File::from(here).read_to_end(&mut output).unwrap_err();
+        let text = String::from_utf8(output).unwrap();
+        let (shown, rest) = text.split_once("\x1b[?1049l").unwrap();
+        assert!(shown.contains("\x1b[?1049h"), "{text}");
+        assert!(rest.contains("error: internal error in diyadm (src/exit.rs:"), "{text}");
     }
 }

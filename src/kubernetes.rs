@@ -9,12 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use futures_util::{StreamExt, stream};
 use kube::{
     Client,
     api::{
-        DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
-        PropagationPolicy,
+        DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
     },
     core::Request,
 };
@@ -30,6 +28,7 @@ mod exec;
 mod flags;
 mod kinds;
 pub mod kubeconfig;
+mod list;
 mod rights;
 mod scope;
 mod send;
@@ -43,6 +42,7 @@ pub use change::Changed;
 pub use exec::{ContainerRef, End, Ending, Exec, Input, Size};
 pub use flags::{ConnectionFlags, DryRun, WriteMode};
 pub use kinds::*;
+pub use list::{ListQuery, Listed};
 pub use rights::{Right, UNKNOWN_USER};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub(crate) use send::PAUSES;
@@ -211,69 +211,6 @@ impl Cluster {
     pub async fn is_there(&self, object: &Value) -> Result<bool> {
         let (kind, namespace, name) = kinds::identify(object)?;
         Ok(self.get(kind, namespace, name).await?.is_some())
-    }
-
-    /// All objects of a kind in `scope`, with the label `selector` if it is not empty.
-    pub async fn list<'a>(
-        &self,
-        kind: &Kind,
-        scope: impl Into<Scope<'a>>,
-        selector: &str,
-    ) -> Result<Vec<Value>> {
-        self.list_where(kind, scope, Some(selector).filter(|s| !s.is_empty()), None).await
-    }
-
-    /// All objects of a kind in all namespaces; empty if the API server does not have the kind.
-    pub async fn list_served(&self, kind: &Kind) -> Result<Vec<Value>> {
-        match self.list(kind, Scope::ALL, "").await {
-            Err(error) if error::is_absent(&error) => Ok(Vec::new()),
-            list => list,
-        }
-    }
-
-    /// [`Cluster::list`] for each kind in its scope, with limited concurrency, in order.
-    pub async fn lists<'a>(
-        &self,
-        places: impl IntoIterator<Item = (&'static Kind, Scope<'a>)>,
-    ) -> Vec<(&'static Kind, Scope<'a>, Result<Vec<Value>>)> {
-        let looks = places.into_iter().map(async |(kind, scope): (&'static Kind, Scope<'a>)| {
-            let list = self.list(kind, scope, "").await;
-            (kind, scope, list)
-        });
-        stream::iter(looks).buffered(READS).collect().await
-    }
-
-    /// [`Cluster::list`] by labels and fields.
-    pub async fn list_where<'a>(
-        &self,
-        kind: &Kind,
-        scope: impl Into<Scope<'a>>,
-        labels: Option<&str>,
-        fields: Option<&str>,
-    ) -> Result<Vec<Value>> {
-        let mut params = ListParams::default().limit(500);
-        if let Some(labels) = labels {
-            params = params.labels(labels);
-        }
-        if let Some(fields) = fields {
-            params = params.fields(fields);
-        }
-        let path = kind.path(scope);
-        let mut items = Vec::new();
-        loop {
-            let request = Request::new(&path).list(&params);
-            let mut page = self.send(Verb::List, &path, request).await?;
-            if let Value::Array(page) = page["items"].take() {
-                items.extend(page);
-            }
-            match page["metadata"]["continue"].as_str() {
-                Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
-                _ => break,
-            }
-        }
-        // The items of a list lack kind and apiVersion.
-        items.iter_mut().for_each(|item| kind.name(item));
-        Ok(items)
     }
 
     /// Server-side apply as [`FIELD_MANAGER`]; returns the result and the stored object.

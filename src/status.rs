@@ -11,11 +11,13 @@ use crate::{
     workload::{EmptyContainer, Idle, Level, Stamp, Subject, autoscaler, copy, pods, recreation},
 };
 
+mod copies;
 mod others;
 mod readiness;
 mod state;
 mod table;
 
+pub use copies::note_originals;
 pub use others::of_others;
 pub use readiness::judge;
 pub use state::State;
@@ -198,28 +200,20 @@ pub fn rows(
         Some(Row { note: how.to_owned(), ..bare(object, State::Missed) })
     };
     let mut rows: Vec<_> = objects.iter().filter_map(row).collect();
-    note_originals(&mut rows, objects);
+    note_originals(&mut rows, |namespace, shown| {
+        let meant = shown.split_once('/');
+        objects.iter().any(|object| {
+            let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            object["metadata"]["namespace"] == namespace && meant == Some((&kind, name))
+        })
+    });
     rows
 }
 
-/// Notes which copies have an original that is not empty, and so has no row.
-fn note_originals(rows: &mut [Row], objects: &[Value]) {
-    let key = |namespace: &str, kind: &str, name: &str| {
-        (namespace.to_owned(), format!("{}/{name}", kind.to_lowercase()))
-    };
-    let empty: Vec<_> = rows.iter().map(|row| key(&row.namespace, &row.kind, &row.name)).collect();
-    for row in rows.iter_mut().filter(|row| row.state == State::Empty) {
-        let Some(original) = row.copy_of.as_deref() else { continue };
-        let is_live = objects.iter().any(|object| {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let meta = &object["metadata"];
-            let at = key(&text(&meta["namespace"]), &text(&object["kind"]), &text(&meta["name"]));
-            at.0 == row.namespace && at.1 == original && !empty.contains(&at)
-        });
-        if is_live {
-            row.note.push_str(", which is not empty");
-        }
-    }
+/// Whether a Pod runs and is empty.
+pub fn is_empty_pod(pod: &Value) -> bool {
+    lives(pod) && emptied_pod(pod).is_some()
 }
 
 /// `kubectl rollout undo` restores only the template, without the revision's annotations.

@@ -1,7 +1,6 @@
 //! `diyadm status`: a table of empty workloads, read from the objects only.
 
 use anyhow::Result;
-use serde_json::Value;
 
 use super::runtime;
 use crate::{
@@ -12,10 +11,10 @@ use crate::{
         flags::status::{StatusArgs, StatusFormat},
         status::{
             applications::{self, Agents},
-            follow::Follow,
             printer::{NOTHING, StatusPrinter},
             sources::StatusSources,
             surroundings::Surroundings,
+            watched::Watched,
         },
     },
     status::State,
@@ -27,35 +26,29 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
     runtime::run_interruptible("", async {
         let cluster = Cluster::connect(&global.connection).await?;
         let autoscalers = args.output != Some(StatusFormat::Name);
-        let sources = StatusSources::read(&cluster, &args.targets, autoscalers).await?;
-        sources.unseen(sources.pods.is_some()).iter().for_each(|what| terminal.warn(what));
-        let StatusSources { scope, targeted, pods, mut around, sees_webhooks } = sources;
+        let mut sources = StatusSources::read(&cluster, &args.targets, autoscalers).await?;
+        sources.unseen().iter().for_each(|what| terminal.warn(what));
         let is_table = args.output.is_none_or(|output| output == StatusFormat::Wide);
         let mut printer = StatusPrinter::new(args);
         if args.watch {
-            let sees_pods = pods.is_some();
-            let follow = Follow { cluster: &cluster, scope, targeted: &targeted, sees_pods };
-            let show = async |objects: &[Value], pods: &[Value], _| {
-                around.look_again(Surroundings::OFTEN).await;
-                printer.print_changes(around.rows(objects, pods).await)
+            let show = async |watched: &mut Watched, around: &mut Surroundings<'_>, _| {
+                around.look_again(Surroundings::OFTEN, watched).await;
+                printer.print_changes(around.rows(watched).await)
             };
-            follow.follow(&args.targets, Surroundings::OFTEN, show).await?;
+            sources.follow(Surroundings::OFTEN, show).await?;
             return Ok(Code::Done);
         }
-        let pods = pods.unwrap_or_default();
-        let objects = targeted.found.into_iter().map(|found| found.object.into_value());
-        let objects: Vec<_> = objects.collect();
-        let mut rows = around.rows(&objects, &pods).await;
-        let others = objects.iter().filter(|object| !rows.iter().any(|row| row.is_of(object)));
-        let others = others.count();
+        let mut rows = sources.rows().await;
+        let others = sources.watched.live();
         // Few users may read them, and few need that.
-        if args.output == Some(StatusFormat::Wide) && !sees_webhooks && others > 0 {
+        if args.output == Some(StatusFormat::Wide) && !sources.sees_webhooks && others > 0 {
             terminal.say(&format!(
                 "Webhooks and policies may not be read, so whether one would empty the {others} \
                  other workloads is not shown (state missed)."
             ));
         }
         if args.output.is_some_and(|output| output != StatusFormat::Name) {
+            let (objects, pods) = sources.watched.objects(&rows);
             let answers = Agents::new(&cluster).ask(&rows, &objects, &pods).await;
             applications::add(&mut rows, answers);
         }

@@ -85,11 +85,22 @@ impl Cluster {
         path: &str,
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value> {
+        self.send_as(verb, path, request, |body| serde_json::from_slice(body)).await
+    }
+
+    /// [`Cluster::send`], with the answer's body as `parse` reads it.
+    pub(super) async fn send_as<T>(
+        &self,
+        verb: Verb,
+        path: &str,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+        parse: impl Fn(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T> {
         let request = request?;
         let tries = Cell::new(0);
         let attempt = || async {
             let began = Instant::now();
-            let outcome = self.once(request.clone()).await;
+            let outcome = self.once(request.clone(), &parse).await;
             tries.set(tries.get() + 1);
             if self.verbose {
                 let code = match &outcome {
@@ -131,7 +142,11 @@ impl Cluster {
         }
     }
 
-    async fn once(&self, request: Request<Vec<u8>>) -> Result<Value, Refused> {
+    async fn once<T>(
+        &self,
+        request: Request<Vec<u8>>,
+        parse: impl Fn(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, Refused> {
         let failed = |error| Refused { error, wish: None };
         let response = self.client.send(request.map(Body::from)).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
@@ -140,7 +155,7 @@ impl Cluster {
         self.warnings.print(&parts.headers);
         let code = parts.status.as_u16();
         if code < 400 {
-            return serde_json::from_slice(&bytes).map_err(|e| failed(kube::Error::SerdeError(e)));
+            return parse(&bytes).map_err(|error| failed(kube::Error::SerdeError(error)));
         }
         let status = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             // The API server's own limits, and proxies before it, answer in plain text.

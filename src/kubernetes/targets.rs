@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use self::words::TargetWords;
-use super::{Cluster, JOB, Kind, NAMESPACE, POD, READS, Scope, error};
+use super::{Cluster, JOB, Kind, ListQuery, NAMESPACE, POD, READS, Scope, error};
 use crate::{
     exit::{Failure, Topic},
     kinds,
@@ -128,6 +128,29 @@ pub struct Targeted {
 /// Words that make no sense, names that are not there (with what is), and whatever the API server
 /// says.
 pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Result<Targeted> {
+    select(cluster, targets, unnamed, None).await
+}
+
+/// The kinds of the selected workloads that may be listed. Of each kind only one object is read;
+/// workloads that are named, or may be read by name only, are all found.
+///
+/// # Errors
+/// See [`find`].
+pub async fn listable(cluster: &Cluster, targets: &Targets) -> Result<Targeted> {
+    let mut targeted = select(cluster, targets, Unnamed::All, Some(1)).await?;
+    if targeted.selection == Selection::Together {
+        targeted.found.retain(|found| !targeted.kinds.contains(&found.kind));
+    }
+    Ok(targeted)
+}
+
+/// [`find`], with at most that number of objects of each listed kind.
+async fn select(
+    cluster: &Cluster,
+    targets: &Targets,
+    unnamed: Unnamed,
+    most: Option<u32>,
+) -> Result<Targeted> {
     let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
     let kinds = match words::parse(&targets.workloads)? {
         TargetWords::Named(_) if everything || targets.all_namespaces => {
@@ -152,7 +175,7 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
         TargetWords::Kinds(kinds) => (kinds, true),
         TargetWords::Nothing => (kinds::workloads().collect(), false),
     };
-    by_kind(cluster, targets, kinds).await
+    by_kind(cluster, targets, kinds, most).await
 }
 
 async fn by_name(
@@ -188,12 +211,14 @@ async fn by_kind(
     cluster: &Cluster,
     targets: &Targets,
     (kinds, chosen): (Vec<&'static Kind>, bool),
+    most: Option<u32>,
 ) -> Result<Targeted> {
     let scope = cluster.scope(targets);
     let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
     let looks = kinds.into_iter().map(async |kind| {
-        let list = cluster.list_where(kind, scope, labels, fields).await;
-        (kind, list)
+        let query = ListQuery { kind, scope, labels, fields };
+        let list = cluster.list_as(query, most, |object| object).await;
+        (kind, list.map(|list| list.items))
     });
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
     let everything = !chosen && labels.is_none() && fields.is_none();

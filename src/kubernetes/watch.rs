@@ -5,53 +5,60 @@ use std::{pin::pin, time::Duration};
 use anyhow::Result;
 use futures_util::TryStreamExt;
 use kube::{
-    api::{ListParams, WatchParams},
+    api::WatchParams,
     core::{Request, WatchEvent},
 };
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Cluster, Kind, Scope, error, send::Verb};
+use super::{Cluster, ListQuery, error};
 
 /// The server ends a watch after this number of seconds, before an idle watch would count as dead.
 const SECONDS: u32 = 45;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A change.
+/// A change of objects, as the caller keeps them.
 #[derive(Clone, Debug)]
-pub enum Sight {
+pub enum Sight<T> {
     /// All objects: replaces everything seen before.
-    All(Vec<Value>),
+    All(Vec<T>),
     /// An object was created or changed.
-    Set(Value),
+    Set(T),
     /// One is gone.
-    Gone(Value),
+    Gone(T),
 }
 
 impl Cluster {
-    /// Sends every change of a kind's objects, beginning with the current state, as `tag`; ends
-    /// when nobody listens any more, or with a permanent error of the API server.
-    pub async fn follow<T: Copy>(
+    /// Sends every change of a list's objects as `tag`, beginning after the version `from`, or with
+    /// the current state; ends when nobody listens any more, or with a permanent error of the API
+    /// server.
+    pub async fn follow<T: Copy, O>(
         &self,
-        (kind, scope): (&Kind, Scope<'_>),
-        labels: Option<&str>,
-        fields: Option<&str>,
-        (tag, tell): (T, &UnboundedSender<(T, Sight)>),
+        query: ListQuery<'_>,
+        mut from: Option<String>,
+        keep: impl Fn(Value) -> O,
+        (tag, tell): (T, &UnboundedSender<(T, Sight<O>)>),
     ) -> Result<()> {
         loop {
-            let (all, mut version) = self.page(kind, scope, labels, fields).await?;
-            if tell.send((tag, Sight::All(all))).is_err() {
-                return Ok(());
-            }
+            let mut version = if let Some(version) = from.take() {
+                version
+            } else {
+                let all = self.list_as(query, None, &keep).await?;
+                if tell.send((tag, Sight::All(all.items))).is_err() {
+                    return Ok(());
+                }
+                all.version
+            };
             while !version.is_empty() {
                 let params = WatchParams {
-                    label_selector: labels.map(ToOwned::to_owned),
-                    field_selector: fields.map(ToOwned::to_owned),
+                    label_selector: query.labels.map(ToOwned::to_owned),
+                    field_selector: query.fields.map(ToOwned::to_owned),
                     timeout: Some(SECONDS),
                     bookmarks: true,
                     send_initial_events: false,
                 };
-                let request = Request::new(kind.path(scope)).watch(&params, &version)?;
+                let request =
+                    Request::new(query.kind.path(query.scope)).watch(&params, &version)?;
                 let events = match self.client.request_events::<Value>(request).await {
                     Ok(events) => events,
                     // A restarting API server is retried; a rejection is not.
@@ -72,9 +79,11 @@ impl Cluster {
                     };
                     let (new, sight) = match event {
                         WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                            (seen(&object), Some(Sight::Set(object)))
+                            (seen(&object), Some(Sight::Set(keep(object))))
                         }
-                        WatchEvent::Deleted(object) => (seen(&object), Some(Sight::Gone(object))),
+                        WatchEvent::Deleted(object) => {
+                            (seen(&object), Some(Sight::Gone(keep(object))))
+                        }
                         WatchEvent::Bookmark(mark) => (Some(mark.metadata.resource_version), None),
                         // The version is too old (410): read everything again.
                         WatchEvent::Error(_) => (Some(String::new()), None),
@@ -89,29 +98,5 @@ impl Cluster {
             }
             tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    /// All objects, and the version from which to watch.
-    async fn page(
-        &self,
-        kind: &Kind,
-        scope: Scope<'_>,
-        labels: Option<&str>,
-        fields: Option<&str>,
-    ) -> Result<(Vec<Value>, String)> {
-        let params = ListParams {
-            label_selector: labels.map(ToOwned::to_owned),
-            field_selector: fields.map(ToOwned::to_owned),
-            ..ListParams::default()
-        };
-        let path = kind.path(scope);
-        let mut list = self.send(Verb::List, &path, Request::new(&path).list(&params)).await?;
-        let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        let mut items = match list["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        };
-        items.iter_mut().for_each(|item| kind.name(item));
-        Ok((items, version))
     }
 }

@@ -5,7 +5,6 @@ use std::{
     cell::RefCell,
     collections::HashSet,
     io::stdout,
-    mem,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -22,14 +21,12 @@ use tokio::{
 use self::{input::Input, usage::usages};
 use crate::{
     exit::{Code, Failure},
-    kubernetes::{Cluster, targets::Selection},
+    kubernetes::Cluster,
     operations::{
         flags::ui::UiArgs,
         status::{
-            applications::Agents,
-            follow::{Follow, News},
-            sources::StatusSources,
-            surroundings::Surroundings,
+            applications::Agents, follow::News, sources::StatusSources, surroundings::Surroundings,
+            watched::Watched,
         },
     },
     screen::{self, Item, ItemKey, KeyAction, Model, Palette, Place, Request, Usage},
@@ -39,7 +36,6 @@ use crate::{
         full_screen::{self, FullScreen},
         terminal::{self, Terminal},
     },
-    workload::pods::belongs_to,
 };
 
 mod child;
@@ -51,40 +47,45 @@ mod usage;
 const OFTEN: Duration = Duration::from_secs(3);
 /// Maximum age of what surrounds the workloads, as long as none of them lacks Pods.
 const SELDOM: Duration = Duration::from_secs(60);
+/// The number of rows whose agents are asked before any row is drawn.
+const FIRST: usize = 50;
 /// Between the two readings that show the processor's use with `--once`.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// The width of text that is not for a terminal.
 const WIDTH: usize = 80;
 
-/// The workloads that the screen is drawn from, at one moment.
+/// What has changed, at one moment.
 #[derive(Default)]
 struct Seen {
-    /// `None` where nothing has changed.
+    /// The workloads; `None` where they are as before.
     items: Option<Vec<Item>>,
-    /// Copies of what is on the screen: for its agents.
+    /// What may not be read, where that is known for the first time.
+    message: Option<String>,
+    visible: VisibleRows,
+}
+
+/// The rows on the screen that may have agents, their workloads and Pods.
+#[derive(Default)]
+struct VisibleRows {
     rows: Vec<Row>,
     objects: Vec<Value>,
     pods: Vec<Value>,
 }
 
-/// The workloads on the screen, by the name and namespace that their Pods and owners have too.
-#[derive(Default)]
-struct Visible(RefCell<HashSet<ItemKey>>);
-
-impl Visible {
-    /// Copies of the rows on the screen that may have agents, their workloads and Pods.
-    fn copy(&self, rows: &[Row], objects: &[Value], pods: &[Value]) -> Seen {
-        let visible = self.0.borrow();
-        let is_visible =
-            |row: &&Row| visible.contains(&ItemKey::of_row(row)) && row.state.is_emptied();
-        let rows: Vec<_> = rows.iter().filter(is_visible).cloned().collect();
-        let of_rows = |object: &&Value| rows.iter().any(|row| row.is_of(object));
-        let objects: Vec<_> = objects.iter().filter(of_rows).cloned().collect();
-        let own = |pod: &&Value| objects.iter().any(|object| belongs_to(pod, object));
-        let pods = pods.iter().filter(own).cloned().collect();
-        Seen { items: None, rows, objects, pods }
+impl VisibleRows {
+    fn copy(rows: &[Row], watched: &Watched, is_visible: impl Fn(&Row) -> bool) -> Self {
+        let emptied = rows.iter().filter(|row| row.state.is_emptied() && is_visible(row));
+        let rows: Vec<_> = emptied.cloned().collect();
+        if rows.is_empty() {
+            return Self::default();
+        }
+        let (objects, pods) = watched.objects(&rows);
+        Self { rows, objects, pods }
     }
 }
+
+/// The workloads on the screen; `None` before they are drawn.
+type Visible = RefCell<Option<HashSet<ItemKey>>>;
 
 /// What arrives while the screen is shown.
 enum Answer<'a> {
@@ -102,43 +103,47 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
                     follow changes.";
         return Err(Failure::usage(what, hint).into());
     }
-    let mut sources = StatusSources::read(cluster, &args.targets, true).await?;
-    let found = match sources.targeted.selection {
-        // Their names are needed.
-        Selection::Named => sources.targeted.found.clone(),
-        Selection::Together => mem::take(&mut sources.targeted.found),
-    };
-    let objects: Vec<_> = found.into_iter().map(|found| found.object.into_value()).collect();
-    let sees_pods = sources.pods.is_some();
-    let pods = sources.pods.take().unwrap_or_default();
-    let mut rows = sources.around.rows(&objects, &pods).await;
     let mut model = Model::new(Place {
-        namespace: sources.scope.namespace().map(ToOwned::to_owned),
+        namespace: cluster.scope(&args.targets).namespace().map(ToOwned::to_owned),
         flags: cluster.flags().to_owned(),
         program: if ui::is_plugin() { "kubectl diyadm" } else { "diyadm" },
     });
-    model.set_items(screen::items(&objects, &rows));
     if args.once {
-        sources.unseen(sees_pods).iter().for_each(|what| terminal.warn(what));
-        return print(cluster, &Seen { items: None, rows, objects, pods }, &mut model).await;
+        let mut sources = StatusSources::read(cluster, &args.targets, true).await?;
+        sources.unseen().iter().for_each(|what| terminal.warn(what));
+        let rows = sources.rows().await;
+        model.set_items(screen::items(sources.watched.items(), &rows));
+        let all = VisibleRows::copy(&rows, &sources.watched, |_| true);
+        return print(cluster, &all, &mut model).await;
     }
-    model.set_message(sources.unseen(sees_pods).join("; "));
-    drop((objects, pods));
-    let StatusSources { scope, targeted, mut around, .. } = sources;
-    let follow = Follow { cluster, scope, targeted: &targeted, sees_pods };
     let (sender, news) = mpsc::unbounded_channel();
     let visible = Rc::new(Visible::default());
     let on_screen = Rc::clone(&visible);
-    let show = async |objects: &[Value], pods: &[Value], news: News| {
-        let most = if rows.iter().any(Row::lacks_pods) { Surroundings::OFTEN } else { SELDOM };
-        let mut items = None;
-        if around.look_again(most).await || news == News::Changed {
-            rows = around.rows(objects, pods).await;
-            items = Some(screen::items(objects, &rows));
-        }
-        // The screen ends together with this.
-        let _ = sender.send(Seen { items, ..on_screen.copy(&rows, objects, pods) });
-        Ok(())
+    let follow = async {
+        let sources = StatusSources::read(cluster, &args.targets, true).await?;
+        let mut message = Some(sources.unseen().join("; "));
+        let mut rows: Vec<Row> = Vec::new();
+        let show = async |watched: &mut Watched, around: &mut Surroundings<'_>, news| {
+            let most = if rows.iter().any(Row::lacks_pods) { Surroundings::OFTEN } else { SELDOM };
+            let mut items = None;
+            if around.look_again(most, watched).await || news == News::Changed {
+                let new = around.rows(watched).await;
+                if new != rows || news == News::Changed {
+                    items = Some(screen::items(watched.items(), &new));
+                }
+                rows = new;
+            }
+            let visible = match &*on_screen.borrow() {
+                Some(keys) => {
+                    VisibleRows::copy(&rows, watched, |row| keys.contains(&ItemKey::of_row(row)))
+                }
+                None => VisibleRows::copy(&rows[..rows.len().min(FIRST)], watched, |_| true),
+            };
+            // The screen ends together with this.
+            let _ = sender.send(Seen { items, message: message.take(), visible });
+            Ok(())
+        };
+        sources.follow(OFTEN, show).await
     };
     let palette = if terminal.has_colour() { Palette::Colour } else { Palette::Plain };
     let screen = ScreenLoop {
@@ -152,16 +157,16 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
     };
     tokio::select! {
         ended = screen.run(news) => ended,
-        failed = follow.follow(&args.targets, OFTEN, show) => failed.map(|()| Code::Done),
+        failed = follow => failed.map(|()| Code::Done),
     }
 }
 
 /// `--once`
-async fn print(cluster: &Cluster, seen: &Seen, model: &mut Model) -> Result<Code> {
+async fn print(cluster: &Cluster, all: &VisibleRows, model: &mut Model) -> Result<Code> {
     let mut agents = Agents::new(cluster);
     let started = Instant::now();
     for reading in 0..2 {
-        let read = usages(&mut agents, &seen.rows, &seen.objects, &seen.pods, started).await;
+        let read = usages(&mut agents, all, started).await;
         let runs = read.iter().any(|(_, usage)| !usage.applications.is_empty());
         for (key, usage) in read {
             model.set_usage(key, usage);
@@ -213,7 +218,10 @@ impl ScreenLoop<'_> {
                     if let Some(items) = seen.items.take() {
                         self.model.set_items(items);
                     }
-                    self.ask_agents(seen);
+                    if let Some(message) = seen.message.take() {
+                        self.model.set_message(message);
+                    }
+                    self.ask_agents(seen.visible);
                     None
                 }
                 Some(answer) = self.jobs.next() => self.take(answer),
@@ -245,7 +253,7 @@ impl ScreenLoop<'_> {
             }
         })?;
         let visible = self.model.visible().into_iter().map(|item| item.key.clone());
-        self.visible.0.replace(visible.collect());
+        self.visible.replace(self.model.is_read().then(|| visible.collect()));
         Ok(())
     }
 
@@ -303,12 +311,11 @@ impl<'a> ScreenLoop<'a> {
     }
 
     /// Asks the agents in the rows that are shown, unless an answer is awaited.
-    fn ask_agents(&mut self, seen: Seen) {
+    fn ask_agents(&mut self, seen: VisibleRows) {
         let started = self.started;
         if let Some(mut agents) = self.agents.take_if(|_| !seen.rows.is_empty()) {
             let job = async move {
-                let Seen { rows, objects, pods, .. } = &seen;
-                let usages = usages(&mut agents, rows, objects, pods, started).await;
+                let usages = usages(&mut agents, &seen, started).await;
                 Answer::Usages(agents, usages)
             };
             self.jobs.push(job.boxed_local());

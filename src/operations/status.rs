@@ -5,4 +5,4 @@ pub(crate) mod follow;
 pub(crate) mod printer;
 pub(crate) mod sources;
 pub(crate) mod surroundings;
-mod watched;
+pub(crate) mod watched;

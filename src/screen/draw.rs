@@ -76,6 +76,9 @@ fn title(model: &Model) -> String {
         Some(namespace) => format!("namespace {namespace}"),
         None => "all namespaces".to_owned(),
     };
+    if !model.is_read {
+        return format!("{} ui: {place}", model.place.program);
+    }
     let empty = model.items.iter().filter(|item| item.is_empty()).count();
     let workloads = counted(model.items.len(), "workload", "workloads");
     let mut title = format!("{} ui: {place}, {workloads}, {empty} empty", model.place.program);
@@ -155,7 +158,9 @@ fn table(model: &mut Model, buffer: &mut Buffer, body: u16, palette: Palette) {
     let shown = model.shown();
     let mut rows = rows(model, &shown, width.into()).into_iter();
     if shown.is_empty() {
-        let why = if model.items.is_empty() {
+        let why = if !model.is_read {
+            "Reading the workloads …"
+        } else if model.items.is_empty() {
             "No workloads are here."
         } else {
             "No workload matches the filter; Esc shows all."

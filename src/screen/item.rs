@@ -86,9 +86,10 @@ impl Item {
         }
     }
 
-    fn live(key: ItemKey, object: &Value) -> Self {
+    /// As long as nobody has emptied it.
+    pub fn live(object: &Value) -> Self {
         Self {
-            key,
+            key: ItemKey::of_object(object),
             kind: kinds::of_object(object),
             state: None,
             by: String::new(),
@@ -110,16 +111,10 @@ impl Item {
     }
 }
 
-/// A row for each workload, in the order of `objects`, then what only the status table has.
-pub fn items(objects: &[Value], rows: &[Row]) -> Vec<Item> {
+/// A row for each workload, then what only the status table has.
+pub fn items<'i>(live: impl Iterator<Item = &'i Item>, rows: &[Row]) -> Vec<Item> {
     let mut of_keys: HashMap<_, _> = rows.iter().map(|row| (ItemKey::of_row(row), row)).collect();
-    let own = objects.iter().map(|object| {
-        let key = ItemKey::of_object(object);
-        match of_keys.remove(&key) {
-            Some(row) => Item::of_row(row),
-            None => Item::live(key, object),
-        }
-    });
+    let own = live.map(|item| of_keys.remove(&item.key).map_or_else(|| item.clone(), Item::of_row));
     let mut items: Vec<_> = own.collect();
     let others = rows.iter().filter(|row| of_keys.contains_key(&ItemKey::of_row(row)));
     items.extend(others.map(Item::of_row));

@@ -1,6 +1,6 @@
 //! What the screen shows, and how keys change it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -52,6 +52,8 @@ pub(super) enum Mode {
 #[derive(Debug)]
 pub struct Model {
     pub(super) place: Place,
+    /// Whether the workloads are known.
+    pub(super) is_read: bool,
     pub(super) items: Vec<Item>,
     pub(super) usages: HashMap<ItemKey, Usage>,
     pub(super) filter: String,
@@ -66,10 +68,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// Without workloads.
+    /// Before the workloads are known.
     pub fn new(place: Place) -> Self {
         Self {
             place,
+            is_read: false,
             items: Vec::new(),
             usages: HashMap::new(),
             filter: String::new(),
@@ -84,8 +87,9 @@ impl Model {
     /// Takes the newest workloads. The selected one stays selected, or the next one is.
     pub fn set_items(&mut self, items: Vec<Item>) {
         let at = self.selected_index();
-        self.items = items;
-        self.usages.retain(|key, _| self.items.iter().any(|item| item.key == *key));
+        (self.items, self.is_read) = (items, true);
+        let keys: HashSet<_> = self.items.iter().map(|item| &item.key).collect();
+        self.usages.retain(|key, _| keys.contains(key));
         if self.selected_index().is_none() {
             self.select(at.unwrap_or(0));
         }
@@ -95,6 +99,11 @@ impl Model {
     pub fn set_usage(&mut self, key: ItemKey, usage: Usage) {
         let usage = usage.since(self.usages.get(&key));
         self.usages.insert(key, usage);
+    }
+
+    /// Whether the workloads are known.
+    pub fn is_read(&self) -> bool {
+        self.is_read
     }
 
     /// Where the workloads are.

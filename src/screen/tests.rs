@@ -15,8 +15,7 @@ fn deployment(name: &str) -> Value {
 }
 
 fn items_of(names: &[&str]) -> Vec<Item> {
-    let objects: Vec<_> = names.iter().map(|name| deployment(name)).collect();
-    items(&objects, &[])
+    names.iter().map(|name| Item::live(&deployment(name))).collect()
 }
 
 fn model(names: &[&str]) -> Model {
@@ -107,7 +106,7 @@ fn keys_for_applications_need_an_empty_workload() {
         .remove(0)
     };
     let row = Row { state: status::State::Pods, ..row };
-    model.set_items(items(&[object], &[row]));
+    model.set_items(items([&Item::live(&object)].into_iter(), &[row]));
     let Some(Request::Check(KeyAction::Logs, key)) = press(&mut model, "l") else { panic!() };
     let words = ["logs", "deployment/web", "-n", "shop", "--context", "my own", "-f"];
     let run = Request::Run(words.map(ToOwned::to_owned).to_vec());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Row, emptied_pod, lives, of_pods};
+use super::{Row, emptied_pod, is_empty_pod, of_pods};
 use crate::{
     kinds,
     workload::{Subject, pods},
@@ -15,7 +15,7 @@ use crate::{
 /// visible ones. `flags` select the cluster in hints.
 pub fn of_others(objects: &[Value], pods: &[Value], flags: &str) -> Vec<Row> {
     let mut others: BTreeMap<[String; 3], Vec<&Value>> = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| lives(pod) && emptied_pod(pod).is_some()) {
+    for pod in pods.iter().filter(|pod| is_empty_pod(pod)) {
         if let Some(owner) = owner(pod) {
             others.entry(owner).or_default().push(pod);
         }

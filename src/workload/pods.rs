@@ -64,6 +64,47 @@ pub fn belongs_to(pod: &Value, workload: &Value) -> bool {
     }
 }
 
+/// A key that a workload shares with its Pods: it is one of their [`owner_keys`] where a Pod
+/// [`belongs_to`] the workload, so that the Pods of many workloads are found at once.
+pub fn pods_key(workload: &Value) -> String {
+    let text = |field: &str| workload["metadata"][field].as_str().unwrap_or_default();
+    let (namespace, name) = (text("namespace"), text("name"));
+    match kinds::of_object(workload).map(|kind| kind.controller) {
+        Some(Controller::Itself) => key(OF_ITSELF, namespace, name),
+        Some(Controller::Jobs) => key(OF_JOB, namespace, name),
+        Some(Controller::ReplicaSets(hash)) => key(hash, namespace, name),
+        Some(Controller::Workload) | None => key(OF_UID, namespace, text("uid")),
+    }
+}
+
+/// The keys of every workload that a Pod may belong to.
+pub fn owner_keys(pod: &Value) -> Vec<String> {
+    let meta = &pod["metadata"];
+    let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+    let namespace = text(&meta["namespace"]);
+    let mut keys = vec![key(OF_ITSELF, &namespace, &text(&meta["name"]))];
+    let Some(owner) = controller(pod) else { return keys };
+    keys.push(key(OF_UID, &namespace, &text(&owner["uid"])));
+    let name = owner["name"].as_str().unwrap_or_default();
+    if owner["kind"] == JOB.kind {
+        keys.extend(super::cron_job(name).map(|name| key(OF_JOB, &namespace, name)));
+    } else if owner["kind"] == REPLICA_SET.kind {
+        keys.extend(kinds::workloads().filter_map(|kind| {
+            let label = |label: &str| meta["labels"][label].as_str();
+            Some(key(kind.hash_label()?, &namespace, kind.of_replica_set(name, label)?))
+        }));
+    }
+    keys
+}
+
+const OF_ITSELF: &str = "name";
+const OF_JOB: &str = "job";
+const OF_UID: &str = "uid";
+
+fn key(of: &str, namespace: &str, value: &str) -> String {
+    format!("{of} {namespace}/{value}")
+}
+
 /// Whether a Pod is being deleted.
 pub fn is_terminating(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_string()
@@ -92,6 +133,53 @@ mod tests {
 
     use super::*;
     use crate::kinds::{DEPLOYMENT, STATEFUL_SET};
+
+    #[test]
+    fn pods_have_the_keys_of_the_workloads_that_they_belong_to() {
+        let object = |version: &str, kind: &str, name: &str, meta: &Value| {
+            let mut meta = meta.clone();
+            meta["name"] = name.into();
+            json!({ "apiVersion": version, "kind": kind, "metadata": meta })
+        };
+        let owned = |kind: &str, owner: &str| {
+            json!({
+                "namespace": "n", "labels": { "pod-template-hash": "h", "other": "h" },
+                "ownerReferences": [
+                    { "kind": kind, "name": owner, "uid": format!("of-{owner}"), "controller": true },
+                ],
+            })
+        };
+        let pods = [
+            object("v1", "Pod", "p", &json!({ "namespace": "n" })),
+            object("v1", "Pod", "p", &owned("ReplicaSet", "web-h")),
+            object("v1", "Pod", "p", &owned("ReplicaSet", "web-2-h")),
+            object("v1", "Pod", "db-0", &owned("StatefulSet", "db")),
+            object("v1", "Pod", "x", &owned("Job", "report-29940123")),
+            object("v1", "Pod", "x", &owned("Job", "report")),
+        ];
+        let mut counts = Vec::new();
+        for (version, kind, name) in [
+            ("v1", "Pod", "p"),
+            ("apps/v1", "Deployment", "web"),
+            ("apps/v1", "ReplicaSet", "web-h"),
+            ("apps/v1", "StatefulSet", "db"),
+            ("batch/v1", "CronJob", "report"),
+            ("batch/v1", "Job", "report"),
+            ("argoproj.io/v1alpha1", "Rollout", "web"),
+        ] {
+            for namespace in ["n", "m"] {
+                let meta = json!({ "namespace": namespace, "uid": format!("of-{name}") });
+                let workload = object(version, kind, name, &meta);
+                let own = pods.iter().filter(|pod| belongs_to(pod, &workload));
+                let own: Vec<_> = own.collect();
+                let by_key =
+                    pods.iter().filter(|pod| owner_keys(pod).contains(&pods_key(&workload)));
+                assert_eq!(by_key.collect::<Vec<_>>(), own, "{workload}");
+                counts.push(own.len());
+            }
+        }
+        assert_eq!(counts, [3, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0]);
+    }
 
     #[test]
     fn label_selector_includes_match_expressions() {

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::{
     process::{Pid, Signal, kill_process},
-    termios::{LocalModes, Winsize, tcgetattr},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 use serde_json::json;
 
@@ -20,6 +20,8 @@ use super::{
     workloads::{user, workload},
 };
 
+mod on_node;
+
 /// A person at a terminal of 80 columns and 24 lines.
 struct Person {
     child: Child,
@@ -27,12 +29,14 @@ struct Person {
     screen: Arc<Mutex<vt100::Parser>>,
 }
 
+fn size(columns: NonZeroU16, lines: NonZeroU16) -> Winsize {
+    Winsize { ws_row: lines.get(), ws_col: columns.get(), ws_xpixel: 0, ws_ypixel: 0 }
+}
+
 impl Person {
     fn at(command: &Command) -> Self {
-        let (columns, lines) = (80, 24);
-        let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let (child, terminal) = on_terminal_of(command, Some(size));
-        let [lines, columns] = [lines, columns].map(|size| NonZeroU16::new(size).unwrap());
+        let [columns, lines] = [80, 24].map(|size| NonZeroU16::new(size).unwrap());
+        let (child, terminal) = on_terminal_of(command, Some(size(columns, lines)));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(lines, columns, 0)));
         let (mut output, seen) = (terminal.try_clone().unwrap(), Arc::clone(&screen));
         std::thread::spawn(move || {
@@ -43,6 +47,13 @@ impl Person {
             }
         });
         Self { child, terminal, screen }
+    }
+
+    /// Makes the terminal smaller.
+    fn resizes(&mut self, columns: u16, lines: u16) {
+        let [columns, lines] = [columns, lines].map(|size| NonZeroU16::new(size).unwrap());
+        self.screen.lock().unwrap().set_size(lines, columns);
+        tcsetwinsize(&self.terminal, size(columns, lines)).unwrap();
     }
 
     fn types(&mut self, keys: &str) {
@@ -149,17 +160,59 @@ fn ui_shows_workloads_live_and_runs_commands_by_key() {
     assert_eq!(person.leaves(), Some(0));
 
     // Who may only look is shown which right a key needs.
+    let look = ["get", "list", "watch"];
     let rules = json!([
-        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"] },
+        { "apiGroups": ["apps"], "resources": ["deployments"], "verbs": look },
+        { "apiGroups": [""], "resources": ["pods"], "verbs": look },
     ]);
     let narrow = user(&cluster, folder, name, &rules);
     let mut person = ui(folder, Path::new(&narrow), name);
     person.until("may not be listed");
-    person.types("e");
-    person.until("you may not patch deployments.apps/shop in namespace");
-    let id = Pid::from_child(&person.child);
-    kill_process(id, Signal::TERM).unwrap();
-    assert_eq!(person.leaves(), Some(143));
+    person.types("/web\r");
+    person.until("1 with `web`");
+    for (keys, missing) in [
+        ("er", "patch deployments.apps/web"),
+        ("xslt+", "create pods/exec"),
+        ("f", "create pods/portforward"),
+    ] {
+        for key in keys.chars() {
+            person.types(&key.to_string());
+            person.until(&format!("you may not {missing} in namespace {name}"));
+            // Any key ends the message.
+            person.types("k");
+            wait_until("the message is gone", || !person.sees().contains("you may not"));
+        }
+    }
+    person.types("q");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+#[test]
+fn ui_fits_the_terminal_and_gives_it_back() {
+    let cluster = require!(Workspace::new("ui-ends"));
+    cluster.create(cluster.name, &workload("Deployment", "web"));
+    let start = || {
+        let person = ui(cluster.folder(), cluster.kubeconfig(), cluster.name);
+        person.until_row("deployment/web", "live");
+        person
+    };
+    let last = |person: &Person| {
+        let text = person.sees();
+        let lines: Vec<_> = text.lines().collect();
+        (lines.len(), lines.last().is_some_and(|line| line.ends_with("q quit")))
+    };
+    let mut person = start();
+    assert_eq!(last(&person), (24, true), "{}", person.sees());
+    person.resizes(40, 12);
+    wait_until("the keys are on the last line", || last(&person) == (12, true));
+    person.until_row("deployment/web", "live");
+    person.types("\x03");
+    assert_eq!(person.leaves(), Some(130));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let person = start();
+        kill_process(Pid::from_child(&person.child), signal).unwrap();
+        assert_eq!(person.leaves(), Some(code));
+    }
 }
 
 #[test]

@@ -23,9 +23,11 @@ pub(crate) mod attack;
 mod client;
 pub(crate) mod dev;
 pub(crate) mod empty;
+mod idle;
 pub(crate) mod large;
 pub(crate) mod mutate;
 mod review;
+pub(crate) mod share;
 
 use client::{Client, Open};
 

@@ -40,6 +40,7 @@ cargo xtask bench large [--quick]              the largest reviews that the serv
 cargo xtask bench mutate [--quick]             10,000 documents emptied, against kubectl
 cargo xtask bench empty [--quick]              1,000 workloads emptied, beside kubectl patch
 cargo xtask bench dev [--quick]                the developer's loop on a node, against kubectl
+cargo xtask bench share [--quick] [--dev]      stand-ins, PID 1 and `diyadm ui` in a shared namespace
 cargo xtask dist [--programs FOLDER] [--url URL]  the files of a release, in target/dist
 cargo xtask dist --check                       the same of the program for tests; tries each file";
 
@@ -86,6 +87,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
             Some((what, rest)) if what == "mutate" => bench::mutate::run(rest),
             Some((what, rest)) if what == "empty" => bench::empty::run(rest),
             Some((what, rest)) if what == "dev" => bench::dev::run(rest),
+            Some((what, rest)) if what == "share" => bench::share::run(rest),
             _ => bench::run(rest),
         },
         "help" | "-h" | "--help" => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Error, Result};
 use serde_json::Value;
+use tokio::join;
 
 use super::{decide, is_exempt, is_exempt_from_policies};
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 };
 
 /// The snapshot.
+#[derive(PartialEq)]
 pub(crate) struct Snapshot {
     /// Each configuration with the rules of its server.
     configurations: Vec<(Value, Rules)>,
@@ -27,6 +29,19 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Reads the cluster for `scope`; also returns read errors.
     pub(crate) async fn fetch(cluster: &Cluster, scope: Scope<'_>) -> (Self, Vec<Error>) {
+        let namespaces = async {
+            let Some(namespace) = scope.namespace() else {
+                return cluster.list(&NAMESPACE, Scope::ALL, "").await;
+            };
+            let found = cluster.get(&NAMESPACE, "", namespace).await;
+            found.map(|found| found.into_iter().collect())
+        };
+        let (namespaces, seen, policies, bindings) = join!(
+            namespaces,
+            cluster.list(&CONFIGURATION, Scope::ALL, ""),
+            cluster.list_served(&POLICY),
+            cluster.list_served(&POLICY_BINDING),
+        );
         let mut errors = Vec::new();
         let mut read = |list: Result<Vec<Value>>| {
             list.unwrap_or_else(|error| {
@@ -34,15 +49,8 @@ impl Snapshot {
                 Vec::new()
             })
         };
-        let namespaces = read(if let Some(namespace) = scope.namespace() {
-            let found = cluster.get(&NAMESPACE, "", namespace).await;
-            found.map(|found| found.into_iter().collect())
-        } else {
-            cluster.list(&NAMESPACE, Scope::ALL, "").await
-        });
-        let seen = read(cluster.list(&CONFIGURATION, Scope::ALL, "").await);
-        let policies = read(cluster.list_served(&POLICY).await);
-        let bindings = read(cluster.list_served(&POLICY_BINDING).await);
+        let [namespaces, seen, policies, bindings] =
+            [namespaces, seen, policies, bindings].map(&mut read);
         let labels = |namespace: &Value| {
             let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             (name, namespace["metadata"]["labels"].clone())

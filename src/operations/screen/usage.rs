@@ -2,21 +2,17 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use serde_json::Value;
-
+use super::VisibleRows;
 use crate::{
     operations::status::applications::{Agents, state},
     screen::{ItemKey, Usage},
-    status::Row,
 };
 use diyadm_agent::protocol::State;
 
 /// Asks the agents of these rows; a row without an answer is missing. Times count from `started`.
 pub(super) async fn usages(
     agents: &mut Agents<'_>,
-    rows: &[Row],
-    objects: &[Value],
-    pods: &[Value],
+    VisibleRows { rows, objects, pods }: &VisibleRows,
     started: Instant,
 ) -> Vec<(ItemKey, Usage)> {
     let answers = agents.ask(rows, objects, pods).await;

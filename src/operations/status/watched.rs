@@ -1,148 +1,370 @@
-//! The objects that `status --watch` and `ui` follow, each kept once: a namespace may have
-//! thousands.
+//! The workloads that `status` and `ui` show, and all Pods. Each is kept once, as text without what
+//! no row is made of, and its row is made again only where something has changed: a namespace may
+//! have thousands.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::kubernetes::Sight;
+use serde_json::{Value, json};
+
+use crate::{
+    kinds::POD,
+    kubernetes::Sight,
+    rollout,
+    screen::Item,
+    status::{self, Row},
+    workload::{
+        pods::{is_controlled, owner_keys, pods_key},
+        recreation,
+    },
+};
+
+/// A workload or Pod.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    namespace: String,
+    name: String,
+    text: Box<str>,
+    is_controlled: bool,
+    is_placeholder: bool,
+    /// Of a Pod; see [`owner_keys`].
+    owners: Box<[String]>,
+    is_empty_pod: bool,
+}
+
+impl Kept {
+    pub(super) fn new(mut object: Value) -> Self {
+        let changed = rollout::changed_at(&object);
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            // Up to half of an object. Of it only this time is read.
+            metadata.shift_remove("managedFields");
+            if !changed.is_empty() {
+                let spec = json!({ "f:spec": {} });
+                let entry = json!([{ "time": changed, "fieldsV1": spec }]);
+                metadata.insert("managedFields".to_owned(), entry);
+            }
+        }
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let is_pod = object["kind"] == POD.kind && object["apiVersion"] == POD.version;
+        Self {
+            namespace: text("namespace"),
+            name: text("name"),
+            text: object.to_string().into(),
+            is_controlled: is_controlled(&object),
+            is_placeholder: recreation::is_placeholder(&object),
+            owners: if is_pod { owner_keys(&object).into() } else { Box::default() },
+            is_empty_pod: is_pod && status::is_empty_pod(&object),
+        }
+    }
+
+    fn object(&self) -> Value {
+        // It was written from a value.
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
 
 /// The position of the kind, the namespace, the name.
 type Place = (usize, String, String);
 
-/// Objects in the order of their places.
+#[derive(Debug)]
+struct Workload {
+    kept: Kept,
+    /// Its key among the owners of Pods.
+    key: String,
+    /// `None` where it must be made again.
+    view: Option<View>,
+}
+
+/// What is shown of a workload.
+#[derive(Debug)]
+struct View {
+    /// As long as it is live.
+    item: Item,
+    /// In the status table.
+    row: Option<Row>,
+}
+
+impl Workload {
+    fn new(kept: Kept) -> Self {
+        let key = pods_key(&kept.object());
+        Self { kept, key, view: None }
+    }
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    places: Vec<Place>,
-    objects: Vec<Value>,
+pub(crate) struct Watched {
+    workloads: BTreeMap<Place, Workload>,
+    pods: BTreeMap<(String, String), Kept>,
+    /// Where workloads are selected by name: the position of the kind, the name.
+    names: Option<BTreeSet<(usize, String)>>,
+    /// Placeholders are shown as the objects that they contain.
+    opens_placeholders: bool,
 }
 
 impl Watched {
-    pub(super) fn objects(&self) -> &[Value] {
-        &self.objects
+    pub(super) fn new(names: Option<BTreeSet<(usize, String)>>, opens_placeholders: bool) -> Self {
+        Self { names, opens_placeholders, ..Self::default() }
     }
 
-    /// The objects of one kind.
-    pub(super) fn of_kind(&self, kind: usize) -> &[Value] {
-        let start = self.places.partition_point(|place| place.0 < kind);
-        let end = self.places.partition_point(|place| place.0 <= kind);
-        &self.objects[start..end]
+    fn is_meant(&self, kind: usize, name: &str, is_controlled: bool) -> bool {
+        match &self.names {
+            Some(names) => names.contains(&(kind, name.to_owned())),
+            None => !is_controlled,
+        }
     }
 
-    /// Takes what was seen of a kind.
-    pub(super) fn take(&mut self, kind: usize, sight: Sight) {
+    fn counts(&self, kind: usize, kept: &Kept) -> bool {
+        self.is_meant(kind, &kept.name, kept.is_controlled)
+            || (self.opens_placeholders && kept.is_placeholder)
+    }
+
+    /// Takes what was seen of a kind of workload.
+    pub(super) fn take(&mut self, kind: usize, sight: Sight<Kept>) {
+        let place = |kept: &Kept| (kind, kept.namespace.clone(), kept.name.clone());
         match sight {
             Sight::All(all) => {
-                let start = self.places.partition_point(|place| place.0 < kind);
-                let end = self.places.partition_point(|place| place.0 <= kind);
-                let mut all: Vec<_> =
-                    all.into_iter().map(|object| (place(kind, &object), object)).collect();
-                all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-                let (places, objects): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-                self.places.splice(start..end, places);
-                self.objects.splice(start..end, objects);
-            }
-            Sight::Set(object) => {
-                let place = place(kind, &object);
-                match self.places.binary_search(&place) {
-                    Ok(at) => self.objects[at] = object,
-                    Err(at) => {
-                        self.places.insert(at, place);
-                        self.objects.insert(at, object);
+                self.workloads.retain(|place, _| place.0 != kind);
+                for kept in all {
+                    if self.counts(kind, &kept) {
+                        self.workloads.insert(place(&kept), Workload::new(kept));
                     }
                 }
             }
-            Sight::Gone(object) => {
-                if let Ok(at) = self.places.binary_search(&place(kind, &object)) {
-                    self.places.remove(at);
-                    self.objects.remove(at);
-                }
+            Sight::Set(kept) if self.counts(kind, &kept) => {
+                self.workloads.insert(place(&kept), Workload::new(kept));
+            }
+            Sight::Set(kept) | Sight::Gone(kept) => {
+                self.workloads.remove(&place(&kept));
             }
         }
     }
-}
 
-fn place(kind: usize, object: &Value) -> Place {
-    let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
-    (kind, text("namespace"), text("name"))
-}
-
-/// Without what no row is made of, which is up to half of an object.
-pub(super) fn slim(mut sight: Sight) -> Sight {
-    let slim = |object: &mut Value| {
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("managedFields");
+    /// Takes what was seen of all Pods. `kind` is their position where they are selected too.
+    pub(super) fn take_pods(&mut self, sight: Sight<Kept>, kind: Option<usize>) {
+        if let Some(kind) = kind {
+            let counts = |kept: &&Kept| self.counts(kind, kept);
+            let copy = match &sight {
+                Sight::All(all) => Sight::All(all.iter().filter(counts).cloned().collect()),
+                other => other.clone(),
+            };
+            self.take(kind, copy);
         }
-    };
-    match &mut sight {
-        Sight::All(all) => all.iter_mut().for_each(slim),
-        Sight::Set(object) | Sight::Gone(object) => slim(object),
+        let place = |kept: &Kept| (kept.namespace.clone(), kept.name.clone());
+        match sight {
+            Sight::All(all) => {
+                self.pods = all.into_iter().map(|kept| (place(&kept), kept)).collect();
+                self.forget(|_| true);
+            }
+            Sight::Set(kept) => {
+                self.forget_owners(&kept.owners);
+                if let Some(old) = self.pods.insert(place(&kept), kept) {
+                    self.forget_owners(&old.owners);
+                }
+            }
+            Sight::Gone(kept) => {
+                self.pods.remove(&place(&kept));
+                self.forget_owners(&kept.owners);
+            }
+        }
     }
-    sight
-}
 
-/// The same of those objects that count: another one is gone.
-pub(super) fn only(sight: Sight, counts: impl Fn(&Value) -> bool) -> Sight {
-    match sight {
-        Sight::All(mut all) => {
-            all.retain(|object| counts(object));
-            Sight::All(all)
-        }
-        Sight::Set(object) if !counts(&object) => Sight::Gone(object),
-        other => other,
+    fn forget_owners(&mut self, owners: &[String]) {
+        let owned = |workload: &&mut Workload| owners.contains(&workload.key);
+        self.workloads.values_mut().filter(owned).for_each(|workload| workload.view = None);
     }
-}
 
-/// A copy, as far as objects count.
-pub(super) fn copied(sight: &Sight, counts: impl Fn(&Value) -> bool) -> Sight {
-    match sight {
-        Sight::All(all) => {
-            Sight::All(all.iter().filter(|object| counts(object)).cloned().collect())
+    /// Makes these rows again; `None` is a live workload.
+    pub(super) fn forget(&mut self, is_old: impl Fn(Option<&Row>) -> bool) {
+        for workload in self.workloads.values_mut() {
+            workload.view.take_if(|view| is_old(view.row.as_ref()));
         }
-        other => only(other.clone(), counts),
+    }
+
+    /// Makes the missing rows: `row` of a workload and its Pods.
+    pub(super) fn refresh(&mut self, row: impl Fn(&Value, &[Value]) -> Option<Row>) {
+        let mut opened = self.opened();
+        let mut of_keys: HashMap<&str, Vec<&Kept>> = HashMap::new();
+        if self.workloads.values().any(|workload| workload.view.is_none()) {
+            for pod in self.pods.values() {
+                pod.owners.iter().for_each(|key| of_keys.entry(key).or_default().push(pod));
+            }
+        }
+        let missing = self.workloads.iter_mut().filter(|(_, workload)| workload.view.is_none());
+        for (place, workload) in missing {
+            let object = opened.remove(place).unwrap_or_else(|| workload.kept.object());
+            let pods = of_keys.get(&*workload.key).into_iter().flatten();
+            let pods: Vec<_> = pods.map(|pod| pod.object()).collect();
+            let view = View { item: Item::live(&object), row: row(&object, &pods) };
+            workload.view = Some(view);
+        }
+    }
+
+    /// The objects that placeholders contain, by the places of these, which are to be made again:
+    /// they depend on other objects.
+    fn opened(&mut self) -> HashMap<Place, Value> {
+        let mut opened = HashMap::new();
+        if !self.opens_placeholders {
+            return opened;
+        }
+        for (place, workload) in &self.workloads {
+            let kept = &workload.kept;
+            if !kept.is_placeholder {
+                continue;
+            }
+            if let Some(held) = recreation::kept(&kept.object()) {
+                let name = held["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                let own = (place.0, place.1.clone(), name);
+                if !self.workloads.contains_key(&own) {
+                    opened.insert(place.clone(), held);
+                }
+            }
+        }
+        for workload in self.workloads.values_mut().filter(|one| one.kept.is_placeholder) {
+            workload.view = None;
+        }
+        opened
+    }
+
+    fn views(&self) -> impl Iterator<Item = &View> {
+        let views = self.workloads.iter().filter_map(|(place, workload)| {
+            Some((place.0, workload.kept.is_controlled, workload.view.as_ref()?))
+        });
+        // A placeholder may be that of another object.
+        views
+            .filter(|(kind, is_controlled, view)| {
+                self.is_meant(*kind, &view.item.key.name, *is_controlled)
+            })
+            .map(|(.., view)| view)
+    }
+
+    /// The selected workloads, live or not, in the order of their kinds.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.views().map(|view| &view.item)
+    }
+
+    /// The number of selected workloads without a row.
+    pub(crate) fn live(&self) -> usize {
+        self.views().filter(|view| view.row.is_none()).count()
+    }
+
+    /// The rows of the status table that were made last.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.views().filter_map(|view| view.row.as_ref())
+    }
+
+    /// The empty Pods that belong to no selected workload.
+    pub(super) fn orphans(&self) -> Vec<Value> {
+        let keys: HashSet<_> = self.workloads.values().map(|one| one.key.as_str()).collect();
+        let is_orphan = |pod: &&Kept| {
+            pod.is_empty_pod && !pod.owners.iter().any(|key| keys.contains(key.as_str()))
+        };
+        self.pods.values().filter(is_orphan).map(Kept::object).collect()
+    }
+
+    /// The workloads of these rows, and their Pods.
+    pub(crate) fn objects(&self, rows: &[Row]) -> (Vec<Value>, Vec<Value>) {
+        let places: HashSet<_> =
+            rows.iter().map(|row| (&*row.kind, &*row.namespace, &*row.name)).collect();
+        let is_shown = |workload: &&Workload| {
+            workload.view.as_ref().is_some_and(|View { item, .. }| {
+                places.contains(&(&*item.key.kind, &*item.key.namespace, &*item.key.name))
+            })
+        };
+        let shown: Vec<_> = self.workloads.values().filter(is_shown).collect();
+        let keys: HashSet<_> = shown.iter().map(|workload| workload.key.as_str()).collect();
+        let own = |pod: &&Kept| pod.owners.iter().any(|key| keys.contains(key.as_str()));
+        let pods = self.pods.values().filter(own).map(Kept::object).collect();
+        (shown.iter().map(|workload| workload.kept.object()).collect(), pods)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn object(name: &str, version: u32) -> Value {
-        json!({ "metadata": { "namespace": "n", "name": name, "managedFields": [] }, "v": version })
+    fn object(kind: &str, name: &str, version: u32) -> Kept {
+        let version_of = if kind == "Pod" { "v1" } else { "apps/v1" };
+        Kept::new(json!({
+            "apiVersion": version_of, "kind": kind,
+            "metadata": {
+                "namespace": "n", "name": name, "managedFields": [{ "manager": "x" }],
+                "generation": version,
+            },
+        }))
     }
 
-    fn names(watched: &[Value]) -> Vec<String> {
-        let name = |o: &Value| format!("{}{}", o["metadata"]["name"].as_str().unwrap(), o["v"]);
-        watched.iter().map(name).collect()
+    fn names(watched: &Watched) -> Vec<String> {
+        let object = |one: &Workload| one.kept.object();
+        let name = |o: Value| format!("{}{}", o["metadata"]["name"], o["metadata"]["generation"]);
+        let names = watched.workloads.values().map(object).map(name);
+        names.map(|name| name.replace('"', "")).collect()
+    }
+
+    fn watched() -> Watched {
+        Watched::new(None, true)
     }
 
     #[test]
     fn objects_stay_in_order_as_they_change() {
-        let mut watched = Watched::default();
-        watched.take(1, Sight::All(vec![object("b", 1), object("a", 1)]));
-        watched.take(0, Sight::All(vec![object("z", 1)]));
-        watched.take(2, Sight::Set(object("c", 1)));
-        watched.take(1, Sight::Set(object("a", 2)));
-        watched.take(0, Sight::Set(object("y", 1)));
-        assert_eq!(names(watched.objects()), ["y1", "z1", "a2", "b1", "c1"]);
-        watched.take(1, Sight::Gone(object("b", 3)));
-        watched.take(1, Sight::Gone(object("none", 3)));
-        watched.take(0, Sight::All(vec![object("x", 4)]));
-        assert_eq!(names(watched.objects()), ["x4", "a2", "c1"]);
-        assert_eq!(names(watched.of_kind(1)), ["a2"]);
+        let one = |name, version| object("Deployment", name, version);
+        let mut watched = watched();
+        watched.take(1, Sight::All(vec![one("b", 1), one("a", 1)]));
+        watched.take(0, Sight::All(vec![one("z", 1)]));
+        watched.take(2, Sight::Set(one("c", 1)));
+        watched.take(1, Sight::Set(one("a", 2)));
+        watched.take(0, Sight::Set(one("y", 1)));
+        assert_eq!(names(&watched), ["y1", "z1", "a2", "b1", "c1"]);
+        watched.take(1, Sight::Gone(one("b", 3)));
+        watched.take(1, Sight::Gone(one("none", 3)));
+        watched.take(0, Sight::All(vec![one("x", 4)]));
+        assert_eq!(names(&watched), ["x4", "a2", "c1"]);
     }
 
     #[test]
     fn object_that_no_longer_counts_is_gone() {
-        let sight = slim(Sight::Set(object("a", 1)));
-        let Sight::Set(kept) = copied(&sight, |_| true) else { panic!() };
-        assert_eq!(kept, json!({ "metadata": { "namespace": "n", "name": "a" }, "v": 1 }));
-        assert!(matches!(only(sight, |_| false), Sight::Gone(_)));
-        let all = Sight::All(vec![object("a", 1), object("b", 1)]);
-        let is_b = |object: &Value| object["metadata"]["name"] == "b";
-        for some in [copied(&all, is_b), only(all, is_b)] {
-            let Sight::All(some) = some else { panic!() };
-            assert_eq!(names(&some), ["b1"]);
-        }
+        let mut watched = Watched::new(Some([(0, "a".to_owned())].into()), false);
+        watched.take(0, Sight::All(["a", "b"].map(|name| object("Pod", name, 1)).into()));
+        assert_eq!(names(&watched), ["a1"]);
+        let kept = &watched.workloads.values().next().unwrap().kept;
+        assert!(!kept.text.contains("managedFields"), "{}", kept.text);
+        watched.names = Some(BTreeSet::new());
+        watched.take(0, Sight::Set(object("Pod", "a", 2)));
+        assert_eq!(names(&watched), [""; 0]);
+    }
+
+    #[test]
+    fn only_rows_of_changed_workloads_are_made_again() {
+        let pod = |name: &str, uid: &str| {
+            Kept::new(json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": { "namespace": "n", "name": name, "ownerReferences": [
+                    { "kind": "StatefulSet", "name": "s", "uid": uid, "controller": true },
+                ] },
+            }))
+        };
+        let set = |name: &str| {
+            Kept::new(json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet",
+                "metadata": { "namespace": "n", "name": name, "uid": name },
+            }))
+        };
+        let mut watched = watched();
+        watched.take(0, Sight::All(vec![set("a"), set("b")]));
+        watched.take_pods(Sight::All(vec![pod("a-0", "a"), pod("b-0", "b")]), None);
+        let made = |watched: &mut Watched| {
+            let made = std::cell::RefCell::new(Vec::new());
+            watched.refresh(|object, pods| {
+                let pods: Vec<_> = pods.iter().map(|pod| pod["metadata"]["name"].clone()).collect();
+                made.borrow_mut().push(json!([object["metadata"]["name"], pods]).to_string());
+                None
+            });
+            made.into_inner()
+        };
+        assert_eq!(made(&mut watched), [r#"["a",["a-0"]]"#, r#"["b",["b-0"]]"#]);
+        assert_eq!(made(&mut watched), [""; 0]);
+        watched.take_pods(Sight::Set(pod("b-1", "b")), None);
+        assert_eq!(made(&mut watched), [r#"["b",["b-0","b-1"]]"#]);
+        watched.take_pods(Sight::Gone(pod("a-0", "a")), None);
+        watched.take(0, Sight::Set(set("c")));
+        assert_eq!(made(&mut watched), [r#"["a",[]]"#, r#"["c",[]]"#]);
     }
 }

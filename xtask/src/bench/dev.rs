@@ -13,15 +13,15 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 
-use super::median;
+use super::{idle, median};
 use crate::{image, interrupt, jar, process};
 
 mod changed;
 mod counter;
 mod health;
-mod idle;
 mod lab;
 mod restart;
+mod watching;
 mod ways;
 
 use changed::Changed;
@@ -94,13 +94,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     println!("| --- | --- | --- |");
     let seconds = restart::save_to_start(&lab, rounds * 3)?;
     println!("| save to the process restarted | {seconds:.2} s | at most {RESTART} s |");
-    let share = idle::watching(&lab)?;
+    let share = watching::watching(&lab)?;
     println!(
         "| `sync --watch` over {} idle files | {share:.2} % of a core in {} s | at most {WATCHING} % |",
-        idle::FILES,
+        watching::FILES,
         idle::SECONDS,
     );
-    let resting = idle::resting(&lab)?;
+    let resting = idle::resting(|| lab.inside(lab::RESTING, "cat /proc/1/status"))?;
     println!("| the agent at rest | {:.1} MB RSS | at most {RESTING} MB |", resting.rss);
     println!("| of that its own, not the program file's | {:.1} MB | |", resting.own);
     println!("| its wake-ups | {} in {} s | none |", resting.switches, idle::SECONDS);

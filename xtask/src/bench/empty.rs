@@ -97,28 +97,7 @@ impl Lab {
     /// Makes the Deployments.
     fn fill(&self) -> Result<()> {
         read(&mut self.kubectl(&["create", "namespace", NAMESPACE]))?;
-        let one = |number| {
-            let name = format!("d{number}");
-            serde_json::json!({
-                "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": { "name": name, "namespace": NAMESPACE },
-                "spec": {
-                    "replicas": 0,
-                    "selector": { "matchLabels": { "app": name } },
-                    "template": {
-                        "metadata": { "labels": { "app": name } },
-                        "spec": { "containers": [{
-                            "name": "app", "image": "registry.example/app:1",
-                            "command": ["run"], "args": ["--fast"],
-                            "livenessProbe": { "httpGet": { "path": "/live", "port": 80 } },
-                            "readinessProbe": { "httpGet": { "path": "/ready", "port": 80 } },
-                        }] },
-                    },
-                },
-            })
-        };
-        let items: Vec<_> = (0..self.workloads).map(one).collect();
-        let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items });
+        let list = deployments(self.workloads, NAMESPACE);
         let file = self.folder.join("deployments.json");
         fs::write(&file, list.to_string())?;
         read(self.kubectl(&["create", "-f"]).arg(&file))?;
@@ -201,6 +180,32 @@ impl Lab {
         // The sum of none is -0.
         Ok(numbers.sum::<f64>() + 0.0)
     }
+}
+
+/// Deployments without Pods.
+pub(super) fn deployments(count: usize, namespace: &str) -> serde_json::Value {
+    let one = |number| {
+        let name = format!("d{number}");
+        serde_json::json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": {
+                "replicas": 0,
+                "selector": { "matchLabels": { "app": name } },
+                "template": {
+                    "metadata": { "labels": { "app": name } },
+                    "spec": { "containers": [{
+                        "name": "app", "image": "registry.example/app:1",
+                        "command": ["run"], "args": ["--fast"],
+                        "livenessProbe": { "httpGet": { "path": "/live", "port": 80 } },
+                        "readinessProbe": { "httpGet": { "path": "/ready", "port": 80 } },
+                    }] },
+                },
+            },
+        })
+    };
+    let items: Vec<_> = (0..count).map(one).collect();
+    serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items })
 }
 
 /// What a command prints; it must succeed.
