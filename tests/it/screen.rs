@@ -203,7 +203,7 @@ fn ui_fits_the_terminal_and_gives_it_back() {
     };
     let mut person = start();
     assert_eq!(last(&person), (24, true), "{}", person.sees());
-    person.resizes(40, 12);
+    person.resizes(60, 12);
     wait_until("the keys are on the last line", || last(&person) == (12, true));
     person.until_row("deployment/web", "live");
     person.types("\x03");
