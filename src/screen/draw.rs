@@ -30,6 +30,8 @@ pub enum Palette {
 
 /// Between two columns.
 const GAP: &str = "  ";
+/// Maximum number of lines of a message.
+const MESSAGE: usize = 4;
 /// Before a row, and before the selected one.
 const MARKS: [&str; 2] = ["  ", "> "];
 
@@ -37,7 +39,10 @@ const MARKS: [&str; 2] = ["  ", "> "];
 pub fn draw(model: &mut Model, buffer: &mut Buffer, palette: Palette) -> Option<Position> {
     let Rect { width, height, .. } = buffer.area;
     let keys = key_lines(&model.mode, width.into());
-    let bottom = u16::try_from(keys.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let message = message(model, width.into());
+    let rows_of_keys = u16::try_from(keys.len()).unwrap_or(u16::MAX);
+    let above = u16::try_from(message.len().max(1)).unwrap_or(u16::MAX);
+    let bottom = rows_of_keys.saturating_add(above);
     let body = height.saturating_sub(bottom.saturating_add(1));
     let bold = Style::new().add_modifier(Modifier::BOLD);
     put(buffer, 0, &title(model), bold);
@@ -50,8 +55,9 @@ pub fn draw(model: &mut Model, buffer: &mut Buffer, palette: Palette) -> Option<
         _ => table(model, buffer, body, palette),
     }
     let line = height.saturating_sub(bottom);
-    let cursor = bottom_line(model, buffer, line.max(1), palette);
-    for (y, keys) in (line.saturating_add(1)..).zip(keys) {
+    let first_key = line.saturating_add(above);
+    let cursor = bottom_line(model, &message, buffer, line.max(1), palette);
+    for (y, keys) in (first_key..).zip(keys) {
         let mut x = 0;
         for (key, meaning) in keys {
             x = put_at(buffer, (x, y), &key, bold);
@@ -197,8 +203,24 @@ fn style(state: Option<State>, palette: Palette) -> Style {
     }
 }
 
+/// A message in the lines that it takes; none while a line is typed.
+fn message(model: &Model, width: usize) -> Vec<String> {
+    if model.message.is_empty() || matches!(model.mode, Mode::Filter(_) | Mode::Prompt(_)) {
+        return Vec::new();
+    }
+    let mut lines = broken(&model.message, width);
+    lines.truncate(MESSAGE);
+    lines
+}
+
 /// The line above the keys: what is typed, a message, or the note of the selected workload.
-fn bottom_line(model: &Model, buffer: &mut Buffer, y: u16, palette: Palette) -> Option<Position> {
+fn bottom_line(
+    model: &Model,
+    message: &[String],
+    buffer: &mut Buffer,
+    y: u16,
+    palette: Palette,
+) -> Option<Position> {
     let width = usize::from(buffer.area.width);
     let (start, edit) = match &model.mode {
         Mode::Filter(edit) => ("/".to_owned(), edit),
@@ -215,7 +237,7 @@ fn bottom_line(model: &Model, buffer: &mut Buffer, y: u16, palette: Palette) -> 
                 Palette::Plain => Style::new(),
             };
             let style = style.add_modifier(Modifier::BOLD);
-            put(buffer, y, &text::fitted(&escaped(&model.message), width), style);
+            (y..).zip(message).for_each(|(y, line)| put(buffer, y, line, style));
             return None;
         }
     };
@@ -258,28 +280,27 @@ fn key_lines(mode: &Mode, width: usize) -> Vec<Vec<(String, &'static str)>> {
 
 /// Lines of text below the title, in at most `body` lines; long ones continue on the next line.
 fn page(buffer: &mut Buffer, body: u16, lines: &[String]) {
-    let width = usize::from(buffer.area.width).max(1);
-    let mut y = 1;
-    for line in lines {
-        let mut rest = escaped(line).into_owned();
-        loop {
-            if y > body {
-                return;
-            }
-            let mut used = 0;
-            let end = rest.char_indices().find(|(_, c)| {
-                used += c.to_string().width();
-                used > width
-            });
-            let (shown, next) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
-            put(buffer, y, shown, Style::new());
-            y += 1;
-            if next.is_empty() || shown.is_empty() {
-                break;
-            }
-            rest = next.to_owned();
+    let lines = lines.iter().flat_map(|line| broken(line, buffer.area.width.into()));
+    let lines: Vec<_> = lines.collect();
+    (1..=body).zip(lines).for_each(|(y, line)| put(buffer, y, &line, Style::new()));
+}
+
+/// A line of text as lines of this width.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in escaped(line).chars() {
+        let of_char = c.to_string().width();
+        if used + of_char > width && used > 0 {
+            lines.push(String::new());
+            used = 0;
+        }
+        used += of_char;
+        if let Some(last) = lines.last_mut() {
+            last.push(c);
         }
     }
+    lines
 }
 
 /// Puts text on a line, if the screen has it.

@@ -177,7 +177,7 @@ fn ui_shows_workloads_live_and_runs_commands_by_key() {
     ] {
         for key in keys.chars() {
             person.types(&key.to_string());
-            person.until(&format!("you may not {missing} in namespace {name}"));
+            person.until(&format!("you may not {missing} in namespace"));
             // Any key ends the message.
             person.types("k");
             wait_until("the message is gone", || !person.sees().contains("you may not"));
