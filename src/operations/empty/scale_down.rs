@@ -42,17 +42,13 @@ pub(super) async fn keep_applications(
     if !found.object.is_emptied() || rollout::wanted(&found.object) <= kept {
         return Ok(());
     }
-    let pods = operation.pods(&found.object).await?;
+    // Emptying needs no right to list Pods.
+    let pods = operation.pods(&found.object).await.unwrap_or_default();
     let busy = busy(operation.cluster, found, &pods).await;
+    let names: Vec<_> = busy.iter().map(|pick| pick.pod.as_str()).collect();
     let first = found.object["spec"]["ordinals"]["start"].as_u64().unwrap_or(0);
-    let ends: Vec<_> = if found.kind.is_ordered() {
-        let end = first + u64::from(replicas);
-        busy.iter().filter(|pick| ordinal(&pick.pod).is_none_or(|own| own >= end)).collect()
-    } else {
-        busy.iter().skip(kept).collect()
-    };
-    if let Some(pick) = ends.first() {
-        let names: Vec<_> = busy.iter().map(|pick| pick.pod.as_str()).collect();
+    let end = found.kind.is_ordered().then(|| first + u64::from(replicas));
+    if let Some(pod) = first_lost(&names, kept, end) {
         let what = format!(
             "{} stays as it is: --replicas {replicas} would end an application. Applications run in \
              {}.",
@@ -60,8 +56,7 @@ pub(super) async fn keep_applications(
             names.join(", ")
         );
         let hint = format!(
-            "Stop it first: `diyadm stop pod/{} -n {}{}`.",
-            pick.pod,
+            "Stop it first: `diyadm stop pod/{pod} -n {}{}`.",
             found.namespace,
             operation.cluster.flags()
         );
@@ -92,9 +87,12 @@ async fn busy(cluster: &Cluster, found: &LiveObject, pods: &[Value]) -> Vec<Pick
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// The number at the end of the name of a StatefulSet's Pod.
-fn ordinal(pod: &str) -> Option<u64> {
-    pod.rsplit_once('-')?.1.parse().ok()
+/// The first of the Pods that ends if so many are kept; with `end`, a StatefulSet's first number that
+/// ends.
+fn first_lost<'p>(busy: &[&'p str], kept: usize, end: Option<u64>) -> Option<&'p str> {
+    let Some(end) = end else { return busy.get(kept).copied() };
+    let number = |pod: &str| pod.rsplit_once('-')?.1.parse::<u64>().ok();
+    busy.iter().copied().find(|pod| number(pod).is_none_or(|number| number >= end))
 }
 
 /// The operations that give a Pod the highest cost.
@@ -104,5 +102,31 @@ fn mark(pod: &Value) -> Vec<Value> {
         vec![json!({ "op": "add", "path": path, "value": HIGHEST })]
     } else {
         vec![json!({ "op": "add", "path": "/metadata/annotations", "value": { COST: HIGHEST } })]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn application_that_would_end_is_found() {
+        let busy = ["web-x", "web-y"];
+        assert_eq!(first_lost(&busy, 2, None), None);
+        assert_eq!(first_lost(&busy, 1, None), Some("web-y"));
+        assert_eq!(first_lost(&["db-0"], 1, Some(1)), None);
+        assert_eq!(first_lost(&["db-0", "db-2"], 2, Some(2)), Some("db-2"));
+        assert_eq!(first_lost(&["db-5"], 1, Some(6)), None, "spec.ordinals.start is 5");
+    }
+
+    #[test]
+    fn cost_is_added_to_other_annotations() {
+        for annotations in [json!({}), json!({ "metadata": { "annotations": { "a": "b" } } })] {
+            let mut pod = json!({ "metadata": {} });
+            json_patch::merge(&mut pod, &annotations);
+            let patch: json_patch::Patch = serde_json::from_value(mark(&pod).into()).unwrap();
+            json_patch::patch(&mut pod, &patch).unwrap();
+            assert_eq!(pod["metadata"]["annotations"][COST], HIGHEST);
+        }
     }
 }

@@ -178,6 +178,10 @@ fn knows_pods_emptied_to_a_chosen_image() {
     for target in ["deploy/shop", &pods[0]] {
         let listed = typed.run(&["ps", target]).code(0).stderr_has("Nothing was started yet");
         assert!(!listed.stderr.contains("not emptied"), "{}", listed.stderr);
+        if target == "deploy/shop" {
+            // The Pod before was live: no file or process of a developer was in it.
+            assert!(!listed.stderr.contains("are gone"), "{}", listed.stderr);
+        }
     }
     // Its own image is live where nothing has emptied it.
     node.pod(name, "bare", &json!({ "image": "bare:rig" }));

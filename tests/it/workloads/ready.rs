@@ -95,7 +95,8 @@ fn goes_in_and_out(kind: &str, object: &Value, namespace: &str) {
     let before = shop.object();
 
     // The rollout ends although the new Pod is not Ready, and no old Pod stays.
-    shop.diyadm("empty", &["--image", "keep", "--ready", "app"]).code(0);
+    let empty = shop.diyadm("empty", &["--image", "keep", "--ready", "app"]).code(0);
+    empty.stderr_has("1 of 1 Pods run; 1 is not ready, and not called by Services");
     let pod = shop.pod();
     assert!(pod["status"]["containerStatuses"][0]["state"]["running"].is_object());
     assert!(!shop.is_ready());
