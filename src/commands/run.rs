@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
-        run::start_and_follow(&session, start, then).await
+        Box::pin(run::start_and_follow(&session, start, then)).await
     })
 }
 
