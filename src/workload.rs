@@ -321,6 +321,9 @@ impl<'a> Subject<'a> {
                 }
             };
         let is_pod = object.kind() == "Pod";
+        if is_pod && self.is_of_copy() {
+            return Change::none();
+        }
         // An object with a controller is emptied with its owner or, at level pod, as a Pod.
         let wanted = match (way.level, self.is_controlled()) {
             (Level::Workload, controlled) => !controlled,
@@ -348,6 +351,11 @@ impl<'a> Subject<'a> {
             }
         }
         change
+    }
+
+    /// Whether it is a Pod of a copy, whose own pod template is empty by its own flags.
+    fn is_of_copy(&self) -> bool {
+        self.is_controlled() && [COPY, COPY_OF].iter().all(|key| self.object.label(key).is_some())
     }
 
     /// See [`restore`]. `old` is the object before an update.

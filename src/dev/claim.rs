@@ -1,6 +1,9 @@
 //! What the user claims of a container, and leases as text.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::OnceCell;
 
@@ -11,7 +14,10 @@ use diyadm_agent::protocol::{App, Claim, EndedBy, Lease};
 #[derive(Debug, Default)]
 pub(crate) struct UserClaim {
     pub(super) claim: Cell<Claim>,
+    /// How long the lease of the next start lasts; `None` leaves its end as it is.
     pub(super) for_ms: Cell<Option<u64>>,
+    /// When the lease ends that was asked for.
+    ends: Cell<Option<Instant>>,
     /// The user's name for the API server, asked when something is started or stopped; `None` if
     /// that is unknown.
     pub(super) who: OnceCell<Option<String>>,
@@ -25,7 +31,25 @@ impl UserClaim {
             (_, true) => Claim::Share,
             _ => Claim::Free,
         };
-        Self { claim: claim.into(), for_ms: flags.time.into(), who: OnceCell::new() }
+        Self { claim: claim.into(), for_ms: flags.time.into(), ..Self::default() }
+    }
+
+    /// An application was started as claimed. Once: whoever takes over afterwards keeps the container,
+    /// and the end of the lease may be changed.
+    pub(super) fn is_met(&self) {
+        if self.claim.get() == Claim::TakeOver {
+            self.claim.set(Claim::Free);
+        }
+        if let Some(ms) = self.for_ms.take() {
+            self.ends.set(Instant::now().checked_add(Duration::from_millis(ms)));
+        }
+    }
+
+    /// Asks for the rest of the time in a new container, which has no lease yet.
+    pub(super) fn renew(&self) {
+        let left = self.ends.get().map(|end| end.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| u64::try_from(left.as_millis()).ok());
+        self.for_ms.set(left.filter(|left| *left > 0));
     }
 }
 
@@ -52,6 +76,20 @@ pub(crate) fn ended_by(app: &App) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn new_container_gets_the_rest_of_the_time() {
+        let flags = LeaseFlags { take_over: true, share: false, time: Some(3_600_000) };
+        let claim = UserClaim::from_flags(&flags);
+        claim.is_met();
+        assert_eq!((claim.claim.get(), claim.for_ms.get()), (Claim::Free, None));
+        claim.renew();
+        assert!(claim.for_ms.get().is_some_and(|left| left <= 3_600_000 && left > 3_000_000));
+        let unlimited = UserClaim::default();
+        unlimited.is_met();
+        unlimited.renew();
+        assert_eq!(unlimited.for_ms.get(), None);
+    }
 
     #[test]
     fn lease_is_described_by_person_applications_and_times() {

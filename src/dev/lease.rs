@@ -24,11 +24,7 @@ impl Session<'_> {
         let request = self.by(agent, request);
         let answer = self.ask(agent, &request).await?;
         if let Answer::Started(_) = answer {
-            // Once: whoever takes over afterwards keeps the container.
-            if self.claim.claim.get() == Claim::TakeOver {
-                self.claim.claim.set(Claim::Free);
-            }
-            self.claim.for_ms.set(None);
+            self.claim.is_met();
         }
         Ok(answer)
     }

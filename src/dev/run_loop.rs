@@ -237,6 +237,9 @@ async fn work(
             // There is no Pod with anything to stop.
             Err(leave) => return Ok(leave),
         };
+        if pick != place.pick {
+            session.claim.renew();
+        }
         session.terminal.done(&format!("continuing in {}", pick.shown()), None);
         session.events.send(&Event::continuing(&pick))?;
     }

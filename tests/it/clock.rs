@@ -26,7 +26,7 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 "#;
 
 /// `None` where there is no C compiler, or programs are static.
-fn moved(folder: &Path, variable: &str, seconds: i64) -> Option<Command> {
+pub(crate) fn moved(folder: &Path, variable: &str, seconds: i64) -> Option<Command> {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     if !library.exists() {
         fs::write(&source, CLOCK).unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     rig::{Cluster, Run, Workspace, diyadm, wait_until},
-    workloads::{result, user, workload},
+    workloads::{account, result, user, workload},
 };
 
 /// The kubeconfig of the namespace's service account, which gets the roles that are printed for
@@ -15,24 +15,26 @@ use super::{
 fn given(cluster: &Cluster, folder: &Path, namespace: &str, args: &[&str]) -> String {
     let rights = [&["rights", "-n", namespace, "-o", "yaml"], args].concat();
     let yaml = diyadm(folder, &rights).code(0).stdout;
-    cluster.kubectl(&["apply", "-f", "-"], &yaml);
+    bind(cluster, &yaml, &format!("--serviceaccount={namespace}:default"));
+    account(cluster, folder, namespace, "default")
+}
+
+/// Creates printed roles, and binds them to a subject by the commands that are printed with them.
+pub(crate) fn bind(cluster: &Cluster, yaml: &str, subject: &str) {
+    cluster.kubectl(&["apply", "-f", "-"], yaml);
     let commands = yaml.lines().filter_map(|line| line.strip_prefix("#   kubectl "));
-    let account = format!("--serviceaccount={namespace}:default");
     let mut count = 0;
     for command in commands {
-        let words = command
-            .split(' ')
-            .map(|word| if word == "--user=NAME" { account.as_str() } else { word });
+        let words =
+            command.split(' ').map(|word| if word == "--user=NAME" { subject } else { word });
         cluster.kubectl(&words.collect::<Vec<_>>(), "");
         count += 1;
     }
     assert_eq!(count, 2, "a binding for each role: {yaml}");
-    // A rule for nothing: the token is all that is wanted of it.
-    user(cluster, folder, namespace, &json!([]))
 }
 
 /// Takes away what is not in the namespace.
-fn forget(cluster: &Cluster, role: &str, namespace: &str) {
+pub(crate) fn forget(cluster: &Cluster, role: &str, namespace: &str) {
     for kind in ["clusterrole", "clusterrolebinding"] {
         cluster.kubectl(&["delete", kind, &format!("{role}-{namespace}")], "");
     }

@@ -16,6 +16,7 @@ use super::{
     rig::diyadm,
 };
 
+mod copy;
 mod on_node;
 
 fn rules() -> Rules {

@@ -125,16 +125,21 @@ pub(crate) fn user(cluster: &Cluster, folder: &Path, namespace: &str, rules: &Va
     });
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [role, binding] });
     cluster.kubectl(&["-n", namespace, "apply", "-f", "-"], &list.to_string());
+    account(cluster, folder, namespace, "default")
+}
+
+/// The kubeconfig of a service account.
+pub(crate) fn account(cluster: &Cluster, folder: &Path, namespace: &str, name: &str) -> String {
     let mut token = String::new();
     wait_until("the service account is there", || {
-        let run = cluster.try_kubectl(&["-n", namespace, "create", "token", "default"], "");
+        let run = cluster.try_kubectl(&["-n", namespace, "create", "token", name], "");
         token = run.stdout.trim().to_owned();
         run.code == Some(0)
     });
     let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
     let mut config: Value = serde_json::from_str(&cluster.kubectl(&view, "")).unwrap();
     config["users"][0]["user"] = json!({ "token": token });
-    let file = folder.join("narrow.kubeconfig");
+    let file = folder.join(format!("{name}.kubeconfig"));
     fs::write(&file, config.to_string()).unwrap();
     file.display().to_string()
 }

@@ -17,6 +17,10 @@ use super::{
     rig::{FOREVER, Node, Run, Workspace, java, processes, wait_until},
 };
 
+mod shared;
+
+/// The last two: it starts sooner.
+const JAVA: [&str; 4] = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 /// How often it is started.
 const STARTS: usize = 5;
 /// What zipkin says when it listens.
@@ -46,10 +50,8 @@ impl<'a> Emptied<'a> {
     /// Starts it, and comes back when it answers.
     fn start(&self, at: SocketAddr) {
         let run = ["run", "-n", self.namespace, "deploy/web", "--detach", "--"];
-        // The last two: it starts sooner.
-        let java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
         let mut command = self.command();
-        command.args(run).args(java).args(["-jar", "/tmp/zipkin.jar"]);
+        command.args(run).args(JAVA).args(["-jar", "/tmp/zipkin.jar"]);
         Run::of(&mut command, "").code(0).stderr_has("app runs");
         self.answers(at);
     }
@@ -157,7 +159,7 @@ fn health(at: SocketAddr) -> io::Result<String> {
 
 /// The blog's own image has `tail -f /dev/null` for its ENTRYPOINT, which knows of no agent.
 #[test]
-fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
+fn zipkin_runs_and_is_shared_in_containers_emptied_by_the_webhook() {
     let node = require!(Workspace::on_node("zipkin-webhook"));
     require!(java());
     let name = node.name;
@@ -196,6 +198,10 @@ fn zipkin_runs_in_a_container_emptied_by_the_webhook() {
     web_is.start(at);
     let after = java();
     assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
+    web_is.diyadm(&["stop", "deploy/web"]).code(0);
+
+    web_is.diyadm(&[&["install", "--stand-in"], &names[..]].concat()).code(0);
+    shared::two_developers_share_zipkin(&node, &label);
     web_is.diyadm(&["uninstall", "--all", "--service", name, "--label", &label]).code(0);
 }
 

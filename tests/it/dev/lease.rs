@@ -2,14 +2,17 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    process::Stdio,
+    io::{BufRead, BufReader, Read as _},
+    process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
 use super::run_commands::Typed;
-use crate::rig::{Run, Workspace, program, wait_until};
+use crate::{
+    clock::moved,
+    rig::{Run, Workspace, processes, program, wait_for, wait_until},
+};
 
 #[test]
 fn second_person_is_refused_or_takes_over() {
@@ -27,12 +30,12 @@ fn second_person_is_refused_or_takes_over() {
         file.display().to_string()
     };
     let (ann, ben) = (person("ann"), person("ben"));
-    let command = |who: &str, args: &[&str]| {
-        let mut command = program(folder);
+    let typed_on = |mut command: Command, who: &str, args: &[&str]| {
         command.args(["--kubeconfig", who, args[0], "-n", name, "deploy/shop"]).args(&args[1..]);
         command.stdin(Stdio::null());
         command
     };
+    let command = |who: &str, args: &[&str]| typed_on(program(folder), who, args);
     let run = |who: &str, args: &[&str]| {
         let run = Run::of(&mut command(who, args), "");
         // Shown if the test fails.
@@ -77,5 +80,65 @@ fn second_person_is_refused_or_takes_over() {
     run(&ben, &["stop", "beside"]).code(0);
     run(&ann, &["stop"]).code(0);
     wait_until("nobody has it", || typed.app("app")["state"]["ended"]["asked"] == true);
-    run(&ben, &starts(&["--detach"])).code(0);
+
+    // Both take over at the same moment: one has it at the end, and the other one knows.
+    run(&person("eve"), &starts(&["--detach"])).code(0);
+    let mut takers = [&ann, &ben].map(|who| {
+        let mut command = command(who, &starts(&["--take-over", "--for", "8h"]));
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    });
+    let loser = wait_for(
+        "one of them ends",
+        || {
+            takers
+                .each_mut()
+                .map(|taker| taker.try_wait().unwrap())
+                .iter()
+                .position(Option::is_some)
+        },
+        Option::is_some,
+    );
+    let loser = loser.unwrap();
+    let winner = 1 - loser;
+    let names = ["ann", "ben"];
+    let mut said = String::new();
+    takers[loser].stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let refused = format!("{} has the container", names[winner]);
+    let taken = format!("{} took the container over", names[winner]);
+    assert!(said.contains(&refused) || said.contains(&taken), "{said}");
+    let leases = || {
+        let ps = run(&ann, &["ps", "-o", "json"]).code(0).stdout;
+        let ps: Value = serde_json::from_str(&ps).unwrap();
+        ps["pods"][0]["leases"].as_array().cloned().unwrap_or_default()
+    };
+    let mut terminal = BufReader::new(takers[winner].stderr.take().unwrap()).lines();
+    assert!(terminal.any(|line| line.unwrap().contains("app runs")));
+    let [lease] = &leases()[..] else { panic!("one lease") };
+    assert_eq!((&lease["who"], &lease["apps"]), (&json!(names[winner]), &json!(["app"])));
+
+    // The container dies: the lease is in it, and its holder is told what is lost.
+    let pod = node.get(name, &format!("pod/{}", typed.pods()[0]));
+    processes(&pod)[0].kill();
+    let told = terminal.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+    assert!(told.contains(" gone"), "{told}");
+    assert_ne!(takers[winner].wait().unwrap().code(), Some(0));
+    wait_until("the container runs again", || {
+        let pod = node.get(name, &format!("pod/{}", typed.pods()[0]));
+        let status = &pod["status"]["containerStatuses"][0];
+        status["restartCount"] == 1 && status["state"]["running"].is_object()
+    });
+    // Its successor gets the time that it asks for, although the clock here is five hours fast.
+    let fast = require!(moved(folder, "CLOCK_BY", 5 * 3600));
+    let mut free = typed_on(fast, [&ann, &ben][loser], &starts(&["--detach", "--for", "8h"]));
+    Run::of(&mut free, "").code(0).stderr_has("was restarted");
+    let [lease] = &leases()[..] else { panic!("one lease") };
+    assert!(lease["left_ms"].as_u64().is_some_and(|left| left / 3_600_000 == 7), "{lease}");
+
+    // So it is where the Pod is replaced.
+    let gone = typed.pods().remove(0);
+    node.kubectl(&["-n", name, "delete", "pod", &gone, "--wait"], "");
+    node.wait(name, "deployment/shop", "condition=Available");
+    run([&ann, &ben][winner], &starts(&["--detach"])).code(0);
+    let [lease] = &leases()[..] else { panic!("one lease") };
+    assert_eq!(lease["who"], names[winner]);
 }

@@ -15,7 +15,7 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
     let node = require!(Workspace::on_node("dev-goes-on"));
     let name = node.name;
     let project = Project::deployed(&node);
-    let mut dev = Dev::plain(&node, project.folder.path());
+    let mut dev = Dev::plain_with(&node, project.folder.path(), &["--for", "8h"]);
     let at = dev.address();
     dev.until("version one");
     let answers =
@@ -44,6 +44,10 @@ fn dev_continues_after_pod_replacement_and_container_restart() {
     answers("one\n");
     let pod = pod();
     assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 1, "{pod}");
+    // The lease was lost with the container, and the new one has what is left of it.
+    let typed = Typed { node: &node, name, folder: project.folder.path() };
+    let wide = typed.run(&["ps", "deploy/shop", "-o", "wide"]).code(0).stdout;
+    assert!(wide.contains("7h"), "{wide}");
 
     // And a change is heard as before.
     project.version("two");

@@ -53,6 +53,10 @@ pub(crate) fn get(address: &str) -> io::Result<String> {
     Ok(answer)
 }
 
+/// The annotation of a namespace whose Pods tolerate the node's taint.
+const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/defaultTolerations";
+const TOLERATED: &str = r#"[{"key":"diyadm.io/rig","operator":"Exists"}]"#;
+
 /// A cluster with a node.
 pub(crate) struct Node {
     cluster: Cluster,
@@ -116,20 +120,24 @@ impl Node {
     /// As [`Cluster::namespace`], and its Pods run.
     #[track_caller]
     pub(crate) fn namespace(&self, name: &str) -> Namespace {
-        let tolerations = r#"[{"key":"diyadm.io/rig","operator":"Exists"}]"#;
         let namespace = json!({
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {
                 "name": name,
                 "labels": { name: "enabled" },
-                "annotations": {
-                    "scheduler.alpha.kubernetes.io/defaultTolerations": tolerations,
-                },
+                "annotations": { TOLERATIONS: TOLERATED },
             },
         });
         self.kubectl(&["create", "-f", "-"], &namespace.to_string());
         self.unmade(name)
+    }
+
+    /// Lets the Pods of a namespace that is there already run.
+    #[track_caller]
+    pub(crate) fn tolerate(&self, namespace: &str) {
+        let annotation = format!("{TOLERATIONS}={TOLERATED}");
+        self.kubectl(&["annotate", "namespace", namespace, &annotation], "");
     }
 
     /// A Pod of one container, ready. `spec` is merged into its container.

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use crate::rig::{node, wait_until};
 
 /// Serves a word on port 8080.
-fn serve(word: &str) -> String {
+pub(super) fn serve(word: &str) -> String {
     format!("mkdir -p /tmp/www; echo {word} > /tmp/www/up; exec httpd -f -p 8080 -h /tmp/www")
 }
 
-fn shop() -> Value {
+/// `deploy/shop`, which serves `own`.
+pub(super) fn shop() -> Value {
     let probe = json!({ "httpGet": { "path": "/up", "port": "web" }, "periodSeconds": 1 });
     let mut liveness = probe.clone();
     liveness["failureThreshold"] = 1.into();
