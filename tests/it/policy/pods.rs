@@ -207,6 +207,8 @@ fn any_pod() -> impl Strategy<Value = Value> {
         json!({ "lang": "java" }),
         json!({ "lang": "go" }),
         json!({ "inject-empty-container": "disabled" }),
+        json!({ "diyadm.io/copy": "me", "diyadm.io/copy-of": "web" }),
+        json!({ "diyadm.io/copy": "me" }),
     ]);
     let odd = select(&ODD[..]);
     (containers, annotations(), option::of(owner), labels, odd, option::of(0..60_u8)).prop_map(

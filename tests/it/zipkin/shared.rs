@@ -96,7 +96,7 @@ impl<'a> Developer<'a> {
     }
 }
 
-/// Waits until one of the `lines` of a terminal contains a text.
+/// Reads a terminal until it shows a text.
 #[track_caller]
 fn shows(terminal: &mut BufReader<ChildStderr>, text: &str) {
     let mut shown = String::new();

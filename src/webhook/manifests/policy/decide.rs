@@ -9,9 +9,9 @@ use super::{
 use crate::explain;
 use crate::kinds::{self, Kind};
 use crate::workload::{
-    AGENT, CONTAINERS, Choice, DEFAULT_CONTAINER, ENABLED, HELPERS, IDLE, IMAGE, INJECTED, Image,
-    LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS, PROGRAM,
-    REPLICAS, Rule, Rules, STAND_IN, SUSPEND,
+    AGENT, CONTAINERS, COPY, COPY_OF, Choice, DEFAULT_CONTAINER, ENABLED, HELPERS, IDLE, IMAGE,
+    INJECTED, Image, LABEL, LEVEL, LONGEST_IMAGE, Level, Match, NOT_IN_IMAGE, ORIGINAL, OS_LABELS,
+    PROGRAM, REPLICAS, Rule, Rules, STAND_IN, SUSPEND,
 };
 
 /// The policy's variables, in order. The last one is `chosen`: the indexes of the containers to
@@ -223,6 +223,7 @@ fn stays(rules: &Rules) -> String {
         cel::text(LABEL),
         cel::text(ENABLED)
     );
+    let [copy, copy_of] = [COPY, COPY_OF].map(cel::text);
     let agent = cel::text(AGENT);
     let has_agent = |list: &str| format!("{list}.orValue(dyn([])).exists(e, e.name == {agent})");
     let all = [
@@ -235,6 +236,11 @@ fn stays(rules: &Rules) -> String {
         no("labels"),
         no("notes"),
         format!("{} in variables.notes", cel::text(ORIGINAL)),
+        // The copy's own pod template is empty by its own flags.
+        format!(
+            "({copy} in variables.labels && {copy_of} in variables.labels && \
+             size(variables.owners) > 0)"
+        ),
         windows(),
         "!variables.empty".to_owned(),
         format!("!{}", cel::has_none_of("variables.image", &NOT_IN_IMAGE)),
