@@ -3,7 +3,6 @@
 //! workload's own zipkin answers again, and restoring returns the workload as it was.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStderr, Command, Stdio},
