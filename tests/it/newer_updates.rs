@@ -27,7 +27,7 @@ enum Step {
     Volume(&'static str),
     Reverse,
     /// Other flags of the server, and perhaps a rules.yaml.
-    Rules(Choice, Option<Choice>),
+    Rules(Box<(Choice, Option<Choice>)>),
     /// Another choice of containers.
     Choose(&'static str),
     /// `diyadm restore`: restored and opted out.
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just("volumes"), Just("initContainers")].prop_map(Step::Volume),
         1 => Just(Step::Reverse),
         2 => (rule(), option::of(rule()))
-            .prop_map(|(flags, rule)| Step::Rules(flags, rule)),
+            .prop_map(|choices| Step::Rules(Box::new(choices))),
         1 => prop_oneof![Just("a"), Just("b"), Just("*"), Just("a, b"), Just("none")]
             .prop_map(Step::Choose),
         1 => Just(Step::Restore),
@@ -196,9 +196,9 @@ proptest! {
         let mut given_back = false;
         for step in &steps {
             let before = live.clone();
-            if let Step::Rules(flags, rule) = step {
-                rules.flags = flags.clone();
-                let rule = rule.clone().map(|choice| Rule { choice, ..Rule::default() });
+            if let Step::Rules(choices) = step {
+                rules.flags = choices.0.clone();
+                let rule = choices.1.clone().map(|choice| Rule { choice, ..Rule::default() });
                 rules.list = rule.into_iter().collect();
             }
             // Without a record that says so, nobody can tell that a field is gone that was away.
