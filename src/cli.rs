@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::{
     kubernetes::ConnectionFlags,
     operations::flags::{
-        EmptyArgs, RestoreArgs, UninstallArgs, check::CheckArgs, init::InitArgs,
+        EmptyArgs, ExpireArgs, RestoreArgs, UninstallArgs, check::CheckArgs, init::InitArgs,
         install::InstallArgs, render::RenderArgs, status::StatusArgs, ui::UiArgs,
         verify::VerifyArgs,
     },
@@ -61,6 +61,8 @@ pub enum Command {
     Empty(EmptyArgs),
     /// Restore emptied workloads of a cluster
     Restore(RestoreArgs),
+    /// Restore emptied workloads whose time is over
+    Expire(ExpireArgs),
     /// Show which workloads are empty, since when and by whom
     Status(StatusArgs),
     /// Show the workloads on one screen, with a key for each command
@@ -85,7 +87,7 @@ pub enum Command {
     Stop(dev::Stop),
     /// Stop an application and start it again
     Restart(dev::App),
-    /// Set how long your applications in a container may run
+    /// Set how long a workload stays empty, and your applications in it run
     Extend(dev::Extend),
     /// Forward local ports to a Pod
     #[command(visible_alias = "port-forward")]

@@ -11,6 +11,7 @@ use crate::{
 mod check;
 mod dev;
 mod empty;
+mod expire;
 mod extend;
 mod forward;
 mod images;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Plan(args) => plan::run(&global, &args),
         Command::Empty(args) => empty::run(&global, &args),
         Command::Restore(args) => restore::run(&global, &args),
+        Command::Expire(args) => expire::run(&global, &args),
         Command::Images(args) => images::run(&global, &args),
         Command::Rights(args) => rights::run(&global, &args),
         Command::Rules(args) => rules::run(&global, &args),

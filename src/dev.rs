@@ -41,5 +41,6 @@ mod upload;
 pub(crate) mod watch;
 pub mod wire;
 mod words;
+mod workload_end;
 
 pub use trouble::Trouble;

@@ -135,6 +135,7 @@ pub fn parts(decision: &Decision) -> Vec<Part> {
         "level" => level(way.level).to_owned(),
         "ready" => ready(way.ready).to_owned(),
         "standIn" => way.stand_in.is_some().to_string(),
+        "for" => way.time.map(|time| format!("{time:#}")).unwrap_or_default(),
         "replicas" => way.replicas.map(|n| n.to_string()).unwrap_or_default(),
         part => shape(part).unwrap_or_default(),
     };

@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::exit::quoted;
 
 mod change;
+mod clock;
 mod denied;
 pub mod error;
 mod evict;
@@ -71,6 +72,7 @@ pub struct Cluster {
     /// Whether the API server has ever answered.
     reached: Arc<AtomicBool>,
     warnings: warning::Warnings,
+    clock: clock::Clock,
 }
 
 /// How an object is applied.
@@ -147,7 +149,7 @@ impl Cluster {
         if let Some(file) = &connection.kinds {
             let _ = write!(flags, " --kinds {}", quoted(&file.display().to_string()));
         }
-        let (reached, warnings) = Default::default();
+        let (reached, warnings, clock) = Default::default();
         Ok(Self {
             client,
             server,
@@ -156,6 +158,7 @@ impl Cluster {
             verbose: connection.verbose,
             reached,
             warnings,
+            clock,
         })
     }
 

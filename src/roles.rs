@@ -11,6 +11,8 @@ pub enum Audience {
     Developer,
     /// Installs and removes the webhook, or the policy.
     Installer,
+    /// The CronJob that restores workloads whose time is over (`diyadm expire`).
+    Expire,
 }
 
 impl Audience {
@@ -19,6 +21,7 @@ impl Audience {
         match self {
             Self::Developer => "diyadm-developer",
             Self::Installer => "diyadm-installer",
+            Self::Expire => "diyadm-expire",
         }
     }
 }
@@ -77,6 +80,7 @@ pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
     match audience {
         Audience::Developer => developer(names),
         Audience::Installer => installer(names),
+        Audience::Expire => expire(names),
     }
 }
 
@@ -154,6 +158,39 @@ fn installer(names: &Names<'_>) -> Rights {
     Rights { namespaced, cluster }
 }
 
+/// Rights for restoring what can be restored in place, and for deleting copies. It runs unattended, so
+/// it has none that only makes messages better.
+fn expire(names: &Names<'_>) -> Rights {
+    let any = Rule::any;
+    let mut namespaced: Vec<Rule> = Vec::new();
+    for kind in kinds::workloads() {
+        let verbs = if kind.mutable { &["get", "list", "patch"][..] } else { &["get", "list"] };
+        let is_alike = |rule: &&mut Rule| rule.group == kind.group && rule.verbs == verbs;
+        match namespaced.iter_mut().find(is_alike) {
+            Some(rule) => rule.resources.push(kind.plural),
+            None => namespaced.push(any(kind.group, &[kind.plural], verbs)),
+        }
+    }
+    namespaced.extend([
+        // Some controllers replace no Pods, or wait for one that does not start.
+        any("", &["pods/eviction"], &["create"]),
+        any("", &["pods"], &["delete"]),
+        any("", &["events"], &["list"]),
+        // Copies, and revisions of the emptied form.
+        any("apps", &["deployments", "replicasets"], &["delete"]),
+        any("apps", &["controllerrevisions"], &["get", "list", "delete"]),
+        any("autoscaling", &["horizontalpodautoscalers"], &["get", "list", "patch"]),
+        any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
+        any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
+    ]);
+    let cluster = vec![
+        any("", &["namespaces"], &["get"]).named(&[names.namespace]),
+        // What empties a workload again is what it is opted out from.
+        any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list"]),
+    ];
+    Rights { namespaced, cluster }
+}
+
 /// A Role and a ClusterRole.
 pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
     let Rights { namespaced, cluster } = rights(audience, names);
@@ -222,7 +259,7 @@ mod tests {
     #[test]
     fn roles_restrict_no_create_or_list_by_name() {
         let names = Names { namespace: "shop", service: "hook", secret: "tls" };
-        for audience in [Audience::Developer, Audience::Installer] {
+        for audience in [Audience::Developer, Audience::Installer, Audience::Expire] {
             let Rights { namespaced, cluster } = rights(audience, &names);
             for rule in namespaced.iter().chain(&cluster).filter(|rule| !rule.names.is_empty()) {
                 let is_wide = |verb: &&str| ["create", "list", "watch"].contains(verb);

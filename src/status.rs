@@ -19,7 +19,7 @@ mod table;
 
 pub use copies::note_originals;
 pub use others::of_others;
-pub use readiness::judge;
+pub use readiness::{judge, ready};
 pub use state::State;
 pub use table::{Columns, age, span, table};
 
@@ -50,6 +50,9 @@ pub struct Row {
     /// By whom.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub by: String,
+    /// Until when it stays empty, RFC 3339; absent without an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// What idles.
     pub containers: Vec<Container>,
     /// `1/2`
@@ -274,6 +277,7 @@ fn bare(object: &Value, state: State) -> Row {
         level: String::new(),
         since: String::new(),
         by: String::new(),
+        expires: None,
         containers: Vec::new(),
         ready: ready(object),
         newer_since: None,
@@ -299,6 +303,7 @@ fn of_emptied(object: &Value, subject: &Subject<'_>) -> Row {
         row.note = format!("a copy of {original}");
     }
     (row.since, row.by) = (summary.stamp.at, summary.stamp.by);
+    row.expires = subject.expires().map(ToOwned::to_owned);
     row.containers = summary.containers.into_iter().map(Container::from).collect();
     row.newer = summary.newer.is_some() || summary.overtaken;
     if let Some(Stamp { at, by }) = summary.newer {
@@ -375,16 +380,6 @@ fn of_left(object: &Value, pods: &[&Value]) -> Option<Row> {
         note: format!("it is restored, and {are}: {next}"),
         ..bare(object, State::Returning)
     })
-}
-
-/// `1/2`, by the workload's status; `-` if it has no Pods to be ready.
-pub fn ready(object: &Value) -> String {
-    let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
-    if kind.controller == Controller::Itself {
-        return format!("{}/1", i64::from(pods::is_ready(object)));
-    }
-    let Some(wanted) = kind.wanted(object) else { return "-".to_owned() };
-    format!("{}/{wanted}", object["status"][kind.count.ready].as_i64().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ pub mod copy;
 mod emptied_fields;
 mod empty_container;
 mod emptying;
+mod expiry;
 mod field;
+mod lease_time;
 mod lists;
 mod members;
 mod merge;
@@ -59,7 +61,7 @@ pub use agent::{AGENT, AGENT_LIKE, agent_init_container, agent_mount, agent_volu
 pub use annotation_edits::RequestedAnnotation;
 pub use annotations::{
     ANNOTATIONS, Annotation, BY_POLICY, CONTAINERS, COPY, COPY_OF, DEBUG_PORT, DISABLED,
-    EMPTIED_BY, ENABLED, FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY,
+    EMPTIED_BY, ENABLED, EXPIRES, FIELD_MANAGER, HOLDS, IDLE, IMAGE, LABEL, LEVEL, ORIGINAL, READY,
     REPLICAS, REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, SHAPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
     WEBHOOK_NAMESPACE,
 };
@@ -68,6 +70,8 @@ pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
 pub use emptied_fields::{
     CONTAINER_FIELDS, EmptiedValue, GRACE, PROGRAM, STAND_IN_PREFIX, is_stand_in, target,
 };
+pub use expiry::expiry;
+pub use lease_time::lease_time;
 pub use original::Stamp;
 pub use parsed_object::ParsedObject;
 pub use ready::{

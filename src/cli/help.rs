@@ -9,7 +9,7 @@ type Group = (&'static str, &'static [&'static str]);
 
 /// Every command is in one group.
 const GROUPS: [Group; 5] = [
-    ("Workloads", &["empty", "restore", "status", "ui", "plan"]),
+    ("Workloads", &["empty", "restore", "expire", "status", "ui", "plan"]),
     (
         "In the container",
         &["dev", "run", "sync", "shell", "logs", "ps", "stop", "restart", "extend", "forward"],
@@ -20,16 +20,18 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// Shell lines for each command, shown at the end of its help.
-const EXAMPLES: [(&str, &[&str]); 35] = [
+const EXAMPLES: [(&str, &[&str]); 36] = [
     (
         "empty",
         &[
             "diyadm empty deploy/web --image keep",
             "diyadm empty sts/db -n shop --image keep --replicas 1",
             "diyadm empty deploy/web --image keep --copy me",
+            "diyadm empty deploy/web --image keep --for 8h",
         ],
     ),
     ("restore", &["diyadm restore deploy/web", "diyadm restore --all -n shop --yes"]),
+    ("expire", &["diyadm expire -n shop", "diyadm expire -A --dry-run"]),
     ("status", &["diyadm status -n shop", "diyadm status -A --watch"]),
     ("ui", &["diyadm ui -n shop", "diyadm ui -A --once"]),
     ("plan", &["diyadm plan deploy/web", "diyadm plan -f manifests --image keep -o json"]),

@@ -39,7 +39,7 @@ pub enum SchemaName {
     Version,
     /// `images list`
     Images,
-    /// `empty`, `restore`, `mutate`, `render` and `rights`
+    /// `empty`, `restore`, `expire`, `mutate`, `render` and `rights`
     Objects,
     /// Each line of `-o patch`
     Patch,

@@ -15,7 +15,7 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is emptied completely or not at all: `diyadm status` shows which \
                 are empty. Run the same command again to continue, or `diyadm restore` to undo it.";
-    empty::requested::check(&args.ways, args.scale)?;
+    empty::requested::check(&args.ways, args.scale, args.time)?;
     empty::copy::check(args)?;
     if args.rollback && !args.work.pods.wait {
         let what = "--rollback restores workloads that do not start, and --wait=false does not \

@@ -20,9 +20,10 @@ use crate::{
 pub(super) fn run(global: &Global, args: &plan::Plan) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let (plans, selection) = if args.manifests.filename.is_empty() {
-        requested::check(&args.ways, args.scale)?;
+        requested::check(&args.ways, args.scale, None)?;
         let rules = emptying_flags::rules(&args.ways, None)?;
-        let how = requested::annotations(&args.ways, args.scale, args.stand_in.command.as_deref());
+        let how =
+            requested::annotations(&args.ways, args.scale, args.stand_in.command.as_deref(), None);
         runtime::run_interruptible("", async {
             let cluster = Cluster::connect(&global.connection).await?;
             plans(&terminal, &cluster, &args.targets, (how, args.ways.level), &rules).await

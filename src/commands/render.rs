@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
-    let objects = match args.webhook.mode {
+    let (settings, mut objects) = match args.webhook.mode {
         Mode::Webhook => {
             // Flags are validated before the cluster is contacted.
             let settings = webhook_settings::settings(&args.names, &args.webhook)?;
@@ -39,13 +39,18 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
                     Ok(Settings { ca_pem, ..webhook_settings::with_names(settings, &names)? })
                 })?,
             };
-            manifests::webhook(&settings)?
+            let objects = manifests::webhook(&settings)?;
+            (settings, objects)
         }
         Mode::Policy => {
             let (settings, rules) = webhook_settings::policy(&args.names, &args.webhook)?;
-            webhook_settings::policy_objects(&settings, rules)?
+            let objects = webhook_settings::policy_objects(&settings, rules)?;
+            (settings, objects)
         }
     };
+    if let Some(schedule) = &args.expire {
+        objects.extend(webhook_settings::expire_objects(&settings, schedule)?);
+    }
     let text = match (args.output, &args.out) {
         (RenderFormat::Kustomize, Some(folder)) => {
             write_base(&Terminal::new(&global.terminal), args, &objects, folder)?;

@@ -21,6 +21,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Code> {
     let audience = match args.audience {
         Asked::Developer => Audience::Developer,
         Asked::Installer => Audience::Installer,
+        Asked::Expire => Audience::Expire,
     };
     let namespace = match args.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
         Some(namespace) => namespace.to_owned(),

@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 
-use super::inside::{block, bytes, startable};
+use super::{
+    inside::{block, bytes, startable},
+    restore,
+};
 use crate::{
     cli::{Global, dev::Run},
     dev::{
@@ -12,6 +15,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
+    operations::project_flags::restore_args,
     ui::terminal::Terminal,
 };
 use diyadm_agent::protocol::{Bytes, Start};
@@ -34,12 +38,18 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         replace: args.replace,
         grace_ms,
     };
-    block(async {
+    let at = args.at.clone();
+    let (code, is_over) = block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
-        Box::pin(run::start_and_follow(&session, start, then)).await
-    })
+        let code = run::start_and_follow(&session, start, then).await?;
+        Ok((code, session.is_over_with_lease().await))
+    })?;
+    if is_over {
+        restore::run(global, &restore_args(&at))?;
+    }
+    Ok(code)
 }
 
 fn variable(text: &str) -> Result<(Bytes, Bytes)> {

@@ -29,7 +29,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
         let mut sources = StatusSources::read(&cluster, &args.targets, autoscalers).await?;
         sources.unseen().iter().for_each(|what| terminal.warn(what));
         let is_table = args.output.is_none_or(|output| output == StatusFormat::Wide);
-        let mut printer = StatusPrinter::new(args);
+        let mut printer = StatusPrinter::new(args, &cluster);
         if args.watch {
             let show = async |watched: &mut Watched, around: &mut Surroundings<'_>, _| {
                 around.look_again(Surroundings::OFTEN, watched).await;

@@ -18,6 +18,8 @@ pub(crate) struct UserClaim {
     pub(super) for_ms: Cell<Option<u64>>,
     /// When the lease ends that was asked for.
     ends: Cell<Option<Instant>>,
+    /// Whether an application ended with its lease.
+    pub(super) is_over: Cell<bool>,
     /// The user's name for the API server, asked when something is started or stopped; `None` if
     /// that is unknown.
     pub(super) who: OnceCell<Option<String>>,

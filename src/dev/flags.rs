@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+
+use crate::workload;
 
 /// Flags that select a workload and a container.
 #[derive(Args, Debug, Clone)]
@@ -58,11 +59,8 @@ pub struct LeaseFlags {
 
 /// A positive duration, in milliseconds.
 pub fn lease_time(text: &str) -> Result<u64, String> {
-    let time = text.parse::<SignedDuration>().map(|time| u64::try_from(time.as_millis()));
-    match time {
-        Ok(Ok(ms @ 1..)) => Ok(ms),
-        _ => Err("use 30m, 8h or 1h30m".to_owned()),
-    }
+    let time = workload::lease_time(text)?;
+    u64::try_from(time.as_millis()).map_err(|error| error.to_string())
 }
 
 /// How a command prints what happens while it runs.

@@ -35,7 +35,7 @@ pub(crate) async fn follow(
     let since = apps.supervisor.map(|supervisor| supervisor.since_ms);
     tokio::select! {
         outcome = lines(session, pick, agent, logs, printer, since) => outcome,
-        never = session.warn_of_lease_end(pick, &name, left) => match never {},
+        never = session.warn_of_end(pick, &name, left) => match never {},
     }
 }
 

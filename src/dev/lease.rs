@@ -70,28 +70,34 @@ impl Session<'_> {
         request
     }
 
-    /// Warns when the lease of an application is about to end. `left` is how long it lasts as last
-    /// seen; without an end this never completes.
-    pub(crate) async fn warn_of_lease_end(
+    /// Warns when the lease of an application, or the time of its workload, is about to end. `lease`
+    /// is how long the lease lasts as last seen. Never completes.
+    pub(crate) async fn warn_of_end(
         &self,
         pick: &Pick,
         app: &str,
-        left: Option<u64>,
+        lease: Option<u64>,
     ) -> Infallible {
-        let mut left = left.map(Duration::from_millis);
-        while let Some(wait) = left.and_then(|left| left.checked_sub(WARNING)) {
+        let mut lease = lease.map(Duration::from_millis);
+        let mut workload = self.known_left();
+        let left = loop {
+            let Some(left) = lease.into_iter().chain(workload).min() else {
+                return pending().await;
+            };
+            let Some(wait) = left.checked_sub(WARNING) else { break left };
             // A little later, so that less than the limit is left then.
             sleep(wait + Duration::from_secs(1)).await;
             // It may have been extended.
-            left = self.left(pick, app).await;
-        }
-        if let Some(left) = left {
-            let left = span(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-            let target = &self.target.typed;
-            self.terminal.warn(&format!(
-                "{app} will be stopped in {left}: `diyadm extend {target} 2h` gives it two hours"
-            ));
-        }
+            (lease, workload) = (self.left(pick, app).await, self.workload_left().await);
+        };
+        let (time, shown) = (span(millis_of(left)), &self.target.shown);
+        let what = if workload == Some(left) {
+            format!("{shown} will be restored in {time}")
+        } else {
+            format!("{app} will be stopped in {time}")
+        };
+        let extend = format!("`diyadm extend {} 2h` gives it two hours", self.target.typed);
+        self.terminal.warn(&format!("{what}: {extend}"));
         pending().await
     }
 
@@ -100,4 +106,8 @@ impl Session<'_> {
         let apps = self.existing_agent(pick).await.ok()??.apps().await?;
         lease_of(&apps.leases, app)?.left_ms.map(Duration::from_millis)
     }
+}
+
+fn millis_of(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,19 +37,35 @@ fn emptied_container(session: &Session<'_>) -> Option<String> {
     }
 }
 
-/// Waits until the pod template of an empty workload is not empty any more.
-pub(super) async fn until_not_empty(session: &Session<'_>) -> Failure {
+/// What ends the work in an empty workload from outside.
+pub(super) enum EndOfWork {
+    /// Its pod template is not empty any more.
+    NotEmpty(Failure),
+    /// Its time is over, and the user may restore it.
+    Over,
+}
+
+/// Waits until the pod template of an empty workload is not empty any more, or its time is over.
+pub(super) async fn until_not_empty(session: &Session<'_>) -> EndOfWork {
     let Some(container) = emptied_container(session) else {
         return std::future::pending().await;
     };
-    let mut before = found(session);
+    let (mut before, mut was_over) = (found(session), false);
     loop {
         sleep(LOOK).await;
         match session.target.workload(session.cluster).await {
-            Ok(Some(now)) if is_empty(&now, &container) => before = now,
+            Ok(Some(now)) if is_empty(&now, &container) => {
+                let is_over = session.left_of(&now) == Some(Duration::ZERO);
+                // Asked once for each end.
+                if is_over && !was_over && session.may_restore().await {
+                    return EndOfWork::Over;
+                }
+                was_over = is_over;
+                before = now;
+            }
             Ok(now) => {
                 let failure = explain(session, &before, now.as_ref()).await;
-                return failure.explained_by(Topic::Drifted);
+                return EndOfWork::NotEmpty(failure.explained_by(Topic::Drifted));
             }
             // Without an answer of the API server nothing is known about the workload.
             Err(_) => {}

@@ -20,7 +20,9 @@ use super::{
     trouble::{Trouble, is_lost},
 };
 use crate::exit::{Code, Failure};
-use diyadm_agent::protocol::{Answer, App, End, Follow, Logs, Request, Start, State, Termination};
+use diyadm_agent::protocol::{
+    Answer, App, End, EndedBy, Follow, Logs, Request, Start, State, Termination,
+};
 
 /// Timeout for a pending answer, and how long a detached application is looked at.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -214,6 +216,7 @@ pub(crate) async fn stop(
 /// Prints how it ended, and turns that into the exit code.
 pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     let State::Ended(end) = &app.state else { return Code::Done };
+    session.claim.is_over.set(app.ended_by == Some(EndedBy::Lease));
     match end.how.code() {
         0 => session.terminal.done(&describe(app), None),
         _ => session.terminal.failed(&describe(app), None, ""),

@@ -18,7 +18,7 @@ use super::{
     leave::Leave,
     pods::{NotEmptied, Pick, is_not_emptied},
     printer::{Printer, Screen},
-    restored::{next_is_live, until_not_empty},
+    restored::{EndOfWork, next_is_live, until_not_empty},
     run::{interrupted, stop},
     session::Session,
     shell::{Flags, shell},
@@ -54,7 +54,14 @@ impl Loop<'_> {
         let session = self.session;
         let outcome = tokio::select! {
             left = self.rounds() => left,
-            failure = until_not_empty(session) => Err(failure.because(NotEmptied).into()),
+            ended = until_not_empty(session) => match ended {
+                EndOfWork::NotEmpty(failure) => Err(failure.because(NotEmptied).into()),
+                EndOfWork::Over => {
+                    session.terminal.warn(&format!("the time of {} is over", session.target.shown));
+                    self.stop_started().await;
+                    Ok(Leave::Restore)
+                }
+            },
             () = interrupted() => Ok(Leave::Interrupted),
         };
         let error = match outcome {

@@ -153,6 +153,7 @@ impl Cluster {
         let bytes = body.collect_bytes().await.map_err(failed)?;
         self.reached.store(true, Relaxed);
         self.warnings.print(&parts.headers);
+        self.clock.set(&parts.headers);
         let code = parts.status.as_u16();
         if code < 400 {
             return parse(&bytes).map_err(|error| failed(kube::Error::SerdeError(error)));

@@ -21,7 +21,7 @@ use crate::{
     },
     operations::flags::EmptyArgs,
     rollout::{self, Form},
-    workload::{Rules, Stamp, copy::is_copy},
+    workload::{Rules, Stamp, copy::is_copy, expiry},
 };
 
 pub(crate) mod copy;
@@ -46,16 +46,17 @@ pub(crate) async fn empty(
         return Ok(Code::Done);
     }
     let conflicting = operation.conflicting_objects(&targeted.found).await;
-    let stamp = Stamp {
-        at: format!("{:.0}", jiff::Timestamp::now()),
-        by: operation.cluster.whoami().await?,
-    };
+    let by = operation.cluster.whoami().await?;
+    // After an answer, so that it is the API server's clock.
+    let now = operation.cluster.now();
+    let stamp = Stamp { at: format!("{now:.0}"), by };
     let plan = EmptyRequest {
         rules,
         requested_annotations: requested::annotations(
             &args.ways,
             args.scale,
             args.stand_in.command.as_deref(),
+            args.time.map(|time| expiry(now, time)),
         ),
         selection: targeted.selection,
         recreate: args.recreate,

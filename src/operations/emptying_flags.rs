@@ -53,6 +53,7 @@ pub(crate) fn flags(ways: &EmptyingFlags, (namespace, name): (&str, &str)) -> Ru
             replicas: None,
             ready,
             stand_in: ways.stand_in,
+            time: None,
             shape: ways.shape.shape(),
         },
         list: Vec::new(),

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
+use jiff::SignedDuration;
 
 use super::webhook_names::WebhookNames;
 use crate::{
     kubernetes::{DryRun, targets::Targets},
-    workload::image_name,
+    workload::{image_name, lease_time},
 };
 
 pub mod check;
 mod copy;
+mod expire;
 mod images;
 pub mod init;
 pub mod install;
@@ -24,6 +26,7 @@ pub mod ui;
 pub mod verify;
 
 pub use copy::CopyFlags;
+pub use expire::ExpireArgs;
 pub use images::{EmptyImageFlags, PullSecretFlags, RegistryFlag};
 pub use manifests::ManifestFlags;
 pub use shape::ShapeFlags;
@@ -52,6 +55,9 @@ pub struct EmptyArgs {
     /// webhook does the same; restoring removes them
     #[command(flatten)]
     pub ways: EmptyingFlags,
+    /// Note on the workload that it is restored after this time: 30m, 8h; `diyadm expire` does it
+    #[arg(long = "for", value_name = "TIME", value_parser = lease_time)]
+    pub time: Option<SignedDuration>,
     /// What a stand-in runs
     #[command(flatten)]
     pub stand_in: StandInFlags,

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use serde_json::Value;
 
-pub(crate) use self::{from_manifest::Manifests, options::RestoreOptions};
+pub(crate) use self::{expire::expire, from_manifest::Manifests, options::RestoreOptions};
 use self::{leftovers::Leftovers, pods::Pods, template::NOT_EMPTY};
 use super::{
     Operation, OperationResult, WorkloadOutcome,
@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod copies;
+mod expire;
 mod from_manifest;
 mod leftovers;
 mod options;
@@ -65,6 +66,7 @@ pub(crate) async fn restore(
         recreate: args.recreate,
         trust_original: args.trust_original,
         unlabelled: false,
+        over: None,
     };
     let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
     let done =
@@ -104,7 +106,7 @@ pub(crate) async fn restore_all(
     let pods = Pods::list(operation, &all).await;
     let (copies, all): (Vec<_>, _) =
         all.into_iter().partition(|found| copy::is_copy(&found.object));
-    let delete = async |found| copies::delete(operation, &pods, found).await;
+    let delete = async |found| copies::delete(operation, options, &pods, found).await;
     let deleted = operation.each("deleted", copies, delete).await;
     let conflicting = operation.conflicting_objects(&all).await;
     let work = async |found: LiveObject| {
@@ -207,7 +209,8 @@ pub(crate) async fn roll_back(
     // This command wrote it.
     let trust_original = original(&object) == original(&found.object);
     let found = LiveObject { object: object.into(), ..found };
-    let options = RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false };
+    let options =
+        RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false, over: None };
     let conflicting = operation.conflicting_objects(std::slice::from_ref(&found)).await;
     let pods = Pods::list(operation, std::slice::from_ref(&found)).await;
     let mut done =

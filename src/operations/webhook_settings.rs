@@ -101,6 +101,14 @@ pub(crate) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
     })
 }
 
+/// The CronJob of `diyadm expire`, and what belongs to it.
+pub(crate) fn expire_objects(settings: &Settings, schedule: &str) -> Result<Vec<Value>> {
+    let name = manifests::expire_name(&settings.service).map_err(|why| {
+        Failure::usage(format!("{why}."), "Use a shorter --service, or omit --expire.")
+    })?;
+    Ok(manifests::expire(settings, &name, schedule))
+}
+
 /// Settings, with names from the cluster.
 pub(crate) fn with_names(settings: Settings, names: &WebhookNames) -> Result<Settings> {
     let namespace = names.webhook_namespace().to_owned();

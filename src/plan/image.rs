@@ -227,6 +227,7 @@ mod tests {
             ready,
             stand_in: None,
             suspend: false,
+            time: None,
             shape: Shape::default(),
             pull_secrets: Vec::new(),
         };

@@ -56,6 +56,7 @@ fn form(pod: &Value, container: &Value) -> Option<(Idle, bool)> {
             ready: Ready::Container,
             stand_in: stand_in.then(StandIn::default),
             suspend: false,
+            time: None,
             shape: Shape::default(),
             pull_secrets: Vec::new(),
         };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Row, State, emptied_pod, lives};
 use crate::{
-    kinds,
+    kinds::{self, Controller},
     rollout::{self, Observations},
     workload::pods,
 };
@@ -73,4 +73,14 @@ fn judge_one(row: &mut Row, object: &Value, pods: &[Value], events: &[Value]) {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("; ");
+}
+
+/// `1/2`, by the workload's status; `-` if it has no Pods to be ready.
+pub fn ready(object: &Value) -> String {
+    let Some(kind) = kinds::of_object(object) else { return "-".to_owned() };
+    if kind.controller == Controller::Itself {
+        return format!("{}/1", i64::from(pods::is_ready(object)));
+    }
+    let Some(wanted) = kind.wanted(object) else { return "-".to_owned() };
+    format!("{}/{wanted}", object["status"][kind.count.ready].as_i64().unwrap_or(0))
 }

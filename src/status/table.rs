@@ -49,13 +49,15 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
         let applications = row.applications.iter().map(|app| format!("{} {}", app.name, app.state));
         let who = row.applications.iter().filter_map(|app| app.who.clone());
         let left = row.applications.iter().filter_map(|app| app.left_ms);
+        let left = left.map(|ms| ms.div_ceil(1000).cast_signed());
+        let left = left.chain(row.expires.as_deref().and_then(|at| until(at, now)));
         let wide = [
             row.by.as_str(),
             &containers.collect::<Vec<_>>().join(","),
             &distinct(applications).join(", "),
             &distinct(who).join(", "),
-            // Of several leases, the one that ends first.
-            &left.min().map(|ms| span(ms.div_ceil(1000).cast_signed())).unwrap_or_default(),
+            // What ends first: one of the leases, or the workload's own time.
+            &left.min().map(span).unwrap_or_default(),
             row.note.as_str(),
         ];
         lines.push(cells(columns, &row.namespace, narrow, wide));
@@ -67,6 +69,12 @@ pub fn table(rows: &[Row], columns: Columns, now: i64) -> String {
 pub fn age(at: &str, now: i64) -> String {
     let Ok(at) = at.parse::<jiff::Timestamp>() else { return String::new() };
     span((now - at.as_second()).max(0))
+}
+
+/// Seconds from `now` (since 1970) until `at` (RFC 3339); 0 if that is over.
+fn until(at: &str, now: i64) -> Option<i64> {
+    let at: jiff::Timestamp = at.parse().ok()?;
+    Some((at.as_second() - now).max(0))
 }
 
 /// `45s`, `12m`, `5h`, `3d`

@@ -27,9 +27,11 @@ use crate::{
 };
 
 mod chart;
+mod expire;
 mod policy;
 
 pub use chart::chart_files;
+pub use expire::{expire, expire_name};
 pub use policy::policy;
 
 /// The image of the webhook's server.

@@ -3,7 +3,9 @@
 use jsonptr::PointerBuf;
 
 use super::{
+    LABEL,
     members::{ANNOTATIONS_LIMIT, Presence},
+    original::Note,
     patch::Patch,
     view::Object,
 };
@@ -72,6 +74,24 @@ pub(super) fn annotate(
         }
     }
     true
+}
+
+/// Notes what an annotation was before, so that restoring undoes the change.
+pub(super) fn note(notes: &mut Vec<Note>, object: &Object<'_>, wish: &RequestedAnnotation) {
+    let RequestedAnnotation { key, value, forget } = wish;
+    let now = object.annotation(key);
+    let at = notes.iter().position(|note| note.key == *key);
+    let old = at.map(|at| notes.remove(at));
+    let was = match &old {
+        _ if *forget => None,
+        Some(note) if now == note.set.as_deref() => note.was.as_deref(),
+        _ => now,
+    };
+    // A removed opt-out is saved as well: it distinguishes this from an undone restore.
+    if was != value.as_deref() || (*key == LABEL && now != value.as_deref()) {
+        let (was, set) = (was.map(ToOwned::to_owned), value.clone());
+        notes.push(Note { key: (*key).to_owned(), was, set });
+    }
 }
 
 fn text(value: &str) -> String {

@@ -32,6 +32,8 @@ pub const STAND_IN: &str = "diyadm.io/stand-in";
 pub const STAND_IN_COMMAND: &str = "diyadm.io/stand-in-command";
 /// Whether a CronJob starts no Jobs while it is empty: `true`.
 pub const SUSPEND: &str = "diyadm.io/suspend";
+/// Until when it stays empty, by the API server's clock: RFC 3339.
+pub const EXPIRES: &str = "diyadm.io/expires";
 /// The Pod's shape while it is empty: a JSON object with parts of a rule.
 pub const SHAPE: &str = "diyadm.io/shape";
 /// The port, named `debug`, that a Service gets.
@@ -79,7 +81,7 @@ const fn annotation(
 }
 
 /// Every label and annotation that diyadm uses. The table in the docs is generated from it.
-pub const ANNOTATIONS: [Annotation; 19] = [
+pub const ANNOTATIONS: [Annotation; 20] = [
     annotation(
         LABEL,
         "label of a namespace; label or annotation of a workload or pod template",
@@ -152,6 +154,12 @@ pub const ANNOTATIONS: [Annotation; 19] = [
         "the Pod's shape while it is empty: `resources`, `env`, `cache` and the others, as in a rule",
     ),
     annotation(
+        EXPIRES,
+        "emptied workload",
+        "a time like `2026-12-01T18:00:00Z`; written by `empty --for`, `extend` and a rule's `for`",
+        "`diyadm expire` restores the workload after it",
+    ),
+    annotation(
         DEBUG_PORT,
         "Service",
         "a port",
@@ -205,7 +213,7 @@ pub const ANNOTATIONS: [Annotation; 19] = [
 
 /// The keys that a client may set or remove together with emptying, so that the webhook does the
 /// same; restoring undoes that.
-pub const REQUESTABLE_ANNOTATIONS: [&str; 11] = [
+pub const REQUESTABLE_ANNOTATIONS: [&str; 12] = [
     LABEL,
     CONTAINERS,
     IMAGE,
@@ -217,4 +225,5 @@ pub const REQUESTABLE_ANNOTATIONS: [&str; 11] = [
     STAND_IN_COMMAND,
     SUSPEND,
     SHAPE,
+    EXPIRES,
 ];

@@ -1,14 +1,14 @@
 //! Empties one workload: its pod, the requested annotations of a client, and the original.
 
 use super::{
-    Change, Context, EmptyingSettings, LABEL, ORIGINAL, RequestedAnnotation, Rules, STAND_IN,
-    STAND_IN_COMMAND, Warning,
-    annotation_edits::annotate,
+    Change, Context, EmptyingSettings, ORIGINAL, Rules, STAND_IN, STAND_IN_COMMAND, Warning,
+    annotation_edits::{annotate, note},
     assigned,
     emptied_fields::At,
+    expiry,
     newer::Newer,
     old_object::OldObject,
-    original::{Note, Original},
+    original::Original,
     patch::Patch,
     rewritten, rollout_undo, summary,
     template::{self, EmptyingSpec},
@@ -75,25 +75,12 @@ pub(super) fn empty(
         ..Original::default()
     });
     (new.stamp, new.annotations, new.notes) = (old.stamp, old.annotations, old.notes);
-    for RequestedAnnotation { key, value, forget } in context.requested_annotations {
-        let now = object.annotation(key);
-        let at = new.notes.iter().position(|note| note.key == *key);
-        let old = at.map(|at| new.notes.remove(at));
-        let was = match &old {
-            _ if *forget => None,
-            Some(note) if now == note.set.as_deref() => note.was.as_deref(),
-            _ => now,
-        };
-        // A removed opt-out is saved as well: it distinguishes this from an undone restore.
-        if was != value.as_deref() || (*key == LABEL && now != value.as_deref()) {
-            let (was, set) = (was.map(ToOwned::to_owned), value.clone());
-            new.notes.push(Note { key: (*key).to_owned(), was, set });
-        }
-    }
+    let expiry = expiry::added(object, way, context, before);
+    let requested_annotations = || context.requested_annotations.iter().chain(&expiry);
+    requested_annotations().for_each(|wish| note(&mut new.notes, object, wish));
     let text = new.seal();
-    let requested_annotations = context.requested_annotations.iter();
     let mut edits: Vec<_> =
-        requested_annotations.map(|wish| (wish.key, wish.value.as_deref())).collect();
+        requested_annotations().map(|wish| (wish.key, wish.value.as_deref())).collect();
     edits.push((ORIGINAL, Some(&text)));
     if !annotate(&mut patch, object, &edits, new.annotations) {
         return refused(object, before, Warning::TooLarge);

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    lease_time,
     reference::{self, EMPTY_IMAGE},
     shape::Shape,
 };
@@ -92,6 +94,10 @@ pub struct Choice {
     /// Whether the workload's own command runs while no other application does.
     #[serde(rename = "standIn")]
     pub stand_in: Option<bool>,
+    /// How long they stay empty: `8h`.
+    #[serde(rename = "for", deserialize_with = "lease_time::deserialize")]
+    #[schemars(with = "Option<String>")]
+    pub time: Option<SignedDuration>,
     /// The Pod's shape meanwhile.
     #[serde(flatten)]
     pub shape: Shape,
@@ -199,6 +205,8 @@ pub struct EmptyingSettings {
     pub stand_in: Option<StandIn>,
     /// Whether a CronJob is suspended meanwhile.
     pub suspend: bool,
+    /// How long it stays empty; `None` has no end.
+    pub time: Option<SignedDuration>,
     /// The Pod's shape meanwhile.
     pub shape: Shape,
     /// Names of the Secrets for pulling diyadm's images.
@@ -235,7 +243,7 @@ pub struct Decision {
     /// `empty`, `containers`, `image`, `idle`, `level`, `replicas`, `ready`, `standIn`, in this
     /// order.
     pub sources: [(&'static str, DecidedBy); 8],
-    /// The same of each part of the Pod's shape that changes.
+    /// The same of each part of the Pod's shape that changes, and of `for` if it has a value.
     pub shaped: Vec<(&'static str, DecidedBy)>,
 }
 
@@ -263,7 +271,9 @@ impl Rules {
         let ready = first(&sources, |c| c.ready);
         let stand_in = first(&sources, |c| c.stand_in);
         let stands_in = stand_in.0 == Some(true);
-        let (shape, shaped) = shaped::decide(&sources);
+        let (shape, mut shaped) = shaped::decide(&sources);
+        let time = first(&sources, |c| c.time);
+        shaped.extend(time.0.map(|_| ("for", time.1)));
         let way = EmptyingSettings {
             empty: empty.0.unwrap_or(true),
             containers: containers.0,
@@ -286,6 +296,7 @@ impl Rules {
             ready: ready.0.unwrap_or(Ready::Container),
             stand_in: stands_in.then(|| annotated::stand_in(about)).transpose()?,
             suspend: annotated::suspends(about)?,
+            time: time.0,
             shape,
             pull_secrets: self.pull_secrets.clone(),
         };

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::rig::{Run, diyadm, program, skip};
+use super::{
+    rig::{Run, Workspace, diyadm, program, skip},
+    workloads::workload,
+};
 
 /// Moves the clock of the program that loads it. A time namespace does not move this clock.
 const CLOCK: &str = r#"
@@ -67,4 +70,41 @@ fn wrong_clock_is_reported() {
     let mut command = require!(moved(path, "CLOCK_BY", -86_400));
     let run = Run::of(command.args(["init", "--out", "certs"]), "").code(1);
     run.stderr_has("the certificate is not valid yet");
+}
+
+/// A laptop that is six hours ahead.
+#[test]
+fn workload_ends_by_the_clock_of_the_api_server() {
+    let cluster = require!(Workspace::new("clock"));
+    let (name, folder) = (cluster.name, cluster.folder());
+    let kubeconfig = folder.join("kubeconfig");
+    let view = ["config", "view", "--raw", "--flatten", "--minify", "-o", "json"];
+    fs::write(&kubeconfig, cluster.kubectl(&view, "")).unwrap();
+    let ahead = |args: &[&str]| {
+        let mut command = moved(folder, "CLOCK_BY", 6 * 3600)?;
+        command.arg("--kubeconfig").arg(&kubeconfig).args(["-n", name]).args(args);
+        Some(Run::of(&mut command, ""))
+    };
+    for app in ["web", "db"] {
+        cluster.create(name, &workload("Deployment", app));
+    }
+    let end = |app: &str| {
+        let object = cluster.get(name, &format!("deployment/{app}"));
+        let end = object["metadata"]["annotations"]["diyadm.io/expires"].as_str().unwrap();
+        end.parse::<jiff::Timestamp>().unwrap()
+    };
+    let hours = |from: jiff::Timestamp, to: jiff::Timestamp| to.duration_since(from).as_hours();
+    let began = jiff::Timestamp::now();
+    let web = ["empty", "deploy/web", "--for", "3h", "--wait=false"];
+    require!(ahead(&web)).code(0);
+    assert_eq!(hours(began, end("web") + jiff::SignedDuration::from_mins(30)), 3);
+    // By its own clock that would be over.
+    require!(ahead(&["expire"])).code(0).stderr_has("No workload's time is over.");
+    let wide = require!(ahead(&["status", "-o", "wide"])).code(0).stdout;
+    assert!(wide.contains("   2h   ") || wide.contains("   3h   "), "{wide}");
+    require!(ahead(&["extend", "deploy/web", "5h"])).code(0);
+    assert_eq!(hours(began, end("web") + jiff::SignedDuration::from_mins(30)), 5);
+    cluster.run(&["empty", "deploy/db", "--for", "1ms", "--wait=false"]).code(0);
+    let run = require!(ahead(&["expire", "--wait=false"])).code(0);
+    run.stderr_has("deployment/db restored");
 }

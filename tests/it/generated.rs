@@ -3,8 +3,9 @@
 use diyadm::kinds::{self, Kind};
 use diyadm::workload::{
     self, Change, Choice, Context, Idle, Image, Level, Match, Ready, RequestedAnnotation, Rule,
-    Rules, Subject,
+    Rules, Stamp, Subject,
 };
+use jiff::SignedDuration;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
@@ -107,6 +108,7 @@ fn annotations() -> impl Strategy<Value = Option<Value>> {
         "[0-3]|x".prop_map(|v| (workload::REPLICAS, v)),
         "true|false".prop_map(|v| (workload::STAND_IN, v)),
         Just((workload::STAND_IN_COMMAND, r#"["serve","a b"]"#.to_owned())),
+        "2026-12-01T18:00:00Z|soon".prop_map(|v| (workload::EXPIRES, v)),
     ];
     prop_oneof![
         2 => Just(None),
@@ -250,6 +252,11 @@ pub(crate) fn all_kinds() -> Vec<&'static Kind> {
     kinds::workloads().collect()
 }
 
+/// How long a workload stays empty.
+fn time() -> impl Strategy<Value = SignedDuration> {
+    (1..100_i64).prop_map(SignedDuration::from_hours)
+}
+
 /// What a flag or a rule may say.
 pub(crate) fn choice() -> impl Strategy<Value = Choice> {
     let image = prop_oneof![Just(Image::Keep), Just(Image::Name("other:empty".to_owned()))];
@@ -261,19 +268,22 @@ pub(crate) fn choice() -> impl Strategy<Value = Choice> {
         option::weighted(0.2, select(&[Level::Workload, Level::Pod][..])),
         option::of(0..3_u32),
         option::weighted(0.3, select(&[Ready::Container, Ready::App][..])),
-        (option::weighted(0.3, any::<bool>()), shape()),
+        (option::weighted(0.3, any::<bool>()), option::weighted(0.3, time()), shape()),
     )
         .prop_map(
-            |(empty, containers, image, idle, level, replicas, ready, (stand_in, shape))| Choice {
-                empty,
-                containers,
-                image,
-                idle,
-                level,
-                replicas,
-                ready,
-                stand_in,
-                shape,
+            |(empty, containers, image, idle, level, replicas, ready, (stand_in, time, shape))| {
+                Choice {
+                    empty,
+                    containers,
+                    image,
+                    idle,
+                    level,
+                    replicas,
+                    ready,
+                    stand_in,
+                    time,
+                    shape,
+                }
             },
         )
 }
@@ -314,6 +324,7 @@ pub(crate) fn requested_annotations() -> impl Strategy<Value = Vec<RequestedAnno
         Just((workload::REPLICAS, Some("1".to_owned()))),
         Just((workload::STAND_IN, Some("true".to_owned()))),
         Just((workload::STAND_IN_COMMAND, Some(r#"["serve"]"#.to_owned()))),
+        "2026-12-0[12]T18:00:00Z".prop_map(|v| (workload::EXPIRES, Some(v))),
     ];
     vec(wish, 0..3).prop_map(|mut requested_annotations| {
         requested_annotations.sort();
@@ -333,7 +344,7 @@ pub(crate) fn applied(object: &Value, change: &Change) -> Value {
 
 /// What emptying makes of it.
 pub(crate) fn emptied(object: &Value, rules: &Rules) -> Value {
-    applied(object, &workload::empty(rules, &object.to_string()))
+    wished(object, rules, &[])
 }
 
 /// What emptying makes of it for a client with wishes.
@@ -343,8 +354,11 @@ pub(crate) fn wished(
     requested_annotations: &[RequestedAnnotation],
 ) -> Value {
     let text = object.to_string();
-    let context = Context { requested_annotations, ..Context::default() };
-    applied(object, &Subject::parse(&text).unwrap().empty(rules, &context))
+    let stamp = Stamp { at: "2026-11-24T22:05:35Z".to_owned(), by: "ann".to_owned() };
+    let context = Context { requested_annotations, stamp: Some(&stamp), ..Context::default() };
+    // An object without what every object has is left alone.
+    let Some(subject) = Subject::parse(&text) else { return object.clone() };
+    applied(object, &subject.empty(rules, &context))
 }
 
 /// What restoring makes of it.

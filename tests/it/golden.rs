@@ -172,6 +172,7 @@ fn render_matches_golden() {
         "--container-port=9443",
         "--timeout-seconds=10",
         "--cert-dir=/certs",
+        "--expire=0 * * * *",
     ];
     let command = ::diyadm::cli::Cli::command();
     let flags = command.find_subcommand("render").unwrap().get_arguments();

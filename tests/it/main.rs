@@ -14,6 +14,7 @@ mod cut_connections;
 mod dev;
 mod docs;
 mod emptying_warnings;
+mod expire;
 mod failures;
 mod file_writes;
 mod generated;

@@ -17,8 +17,9 @@ use crate::{
         owner::{Owned, owned},
     },
     workload::{
-        Context, DecidedBy, Decision, ENABLED, IMAGE, LABEL, Level, ParsedObject, REPLICAS,
-        Refusal, RequestedAnnotation, Rules, SHAPE, SUSPEND, Stamp, Subject, Warning, recreation,
+        Context, DecidedBy, Decision, ENABLED, EXPIRES, IMAGE, LABEL, Level, ParsedObject,
+        REPLICAS, Refusal, RequestedAnnotation, Rules, SHAPE, SUSPEND, Stamp, Subject, Warning,
+        recreation,
     },
 };
 
@@ -139,6 +140,10 @@ impl EmptyRequest<'_> {
             return Err(refused(what, "Omit --replicas, or use other workloads."));
         }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
+            if self.requested_annotations.iter().any(|wish| wish.key == EXPIRES) {
+                let what = format!("a {} cannot be restored in place at the end", subject.kind());
+                return Err(wrong(what, "Omit --for."));
+            }
             return self.fixed(subject, found);
         }
         if let (Some(replicas), Some(by)) = (way.replicas, scaled) {

@@ -1,18 +1,23 @@
 //! What the flags of `empty` ask for, as annotations of the workload.
 
 use anyhow::Result;
+use jiff::SignedDuration;
 
 use crate::{
     exit::Failure,
     operations::flags::{self, EmptyingFlags, ScaleFlags},
     workload::{
-        CONTAINERS, IDLE, IMAGE, KEEP, READY, REPLICAS, RequestedAnnotation, SHAPE, STAND_IN,
-        STAND_IN_COMMAND, SUSPEND,
+        CONTAINERS, EXPIRES, IDLE, IMAGE, KEEP, READY, REPLICAS, RequestedAnnotation, SHAPE,
+        STAND_IN, STAND_IN_COMMAND, SUSPEND,
     },
 };
 
 /// Flags that cannot be combined.
-pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
+pub(crate) fn check(
+    ways: &EmptyingFlags,
+    scale: ScaleFlags,
+    time: Option<SignedDuration>,
+) -> Result<()> {
     let EmptyingFlags { level, image, idle, containers, ready, stand_in, shape, .. } = ways;
     let shape = shape.shape();
     if let Err(why) = shape.annotation() {
@@ -26,6 +31,7 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
         || scale.replicas.is_some()
         || scale.suspend_cronjobs
         || ready.is_some()
+        || time.is_some()
         || !shape.is_empty();
     if *level == Some(flags::Level::Pod) && said {
         let what = "At level pod the workload itself does not change, so it cannot get \
@@ -37,11 +43,13 @@ pub(crate) fn check(ways: &EmptyingFlags, scale: ScaleFlags) -> Result<()> {
     Ok(())
 }
 
-/// The flags as annotations, so that a webhook that intercepts the workload does the same.
+/// The flags as annotations, so that a webhook that intercepts the workload does the same. `until`:
+/// the end of its time, RFC 3339.
 pub(crate) fn annotations(
     ways: &EmptyingFlags,
     scale: ScaleFlags,
     command: Option<&str>,
+    until: Option<String>,
 ) -> Vec<RequestedAnnotation> {
     let EmptyingFlags { image, idle, containers, ready, stand_in, shape, .. } = ways;
     // So that a webhook's own defaults do not contradict the stand-in.
@@ -67,6 +75,7 @@ pub(crate) fn annotations(
         (STAND_IN_COMMAND, command.map(ToOwned::to_owned)),
         (SUSPEND, scale.suspend_cronjobs.then(|| "true".to_owned())),
         (SHAPE, shape.shape().annotation().ok().flatten()),
+        (EXPIRES, until),
     ];
     let said = said.into_iter().filter(|(_, value)| value.is_some());
     said.map(|(key, value)| RequestedAnnotation { key, value, forget: false }).collect()

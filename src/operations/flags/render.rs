@@ -16,6 +16,10 @@ pub struct RenderArgs {
     /// The CA's certificate: a PEM file, -, or the folder of `init --out` [default: the Secret's]
     #[arg(long, value_name = "FILE|DIR|-")]
     pub ca: Option<PathBuf>,
+    /// Also a CronJob that runs `diyadm expire` in the namespace, with a ServiceAccount and its rights;
+    /// without a schedule every five minutes
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "*/5 * * * *", value_name = "SCHEDULE")]
+    pub expire: Option<String>,
     /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: RenderFormat,

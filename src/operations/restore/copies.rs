@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::pods::Pods;
+use super::{options::RestoreOptions, pods::Pods};
 use crate::{
     exit::Failure,
     kubernetes::{DryRun, WriteMode, error, targets::LiveObject},
@@ -17,9 +17,23 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Deletes a copy, and waits until its Pods have ended.
 pub(super) async fn delete(
     operation: &Operation<'_>,
+    options: &RestoreOptions<'_>,
     pods: &Pods,
-    found: LiveObject,
+    mut found: LiveObject,
 ) -> OperationResult {
+    if options.over.is_some()
+        && let Ok(Some(now)) =
+            operation.cluster.get(found.kind, &found.namespace, &found.name).await
+    {
+        found.object = now.into();
+        if found.object.subject().is_some_and(|subject| options.is_put_off(subject)) {
+            return OperationResult {
+                found,
+                patch: Vec::new(),
+                outcome: RestoreOptions::put_off(),
+            };
+        }
+    }
     let outcome = match try_delete(operation, pods, &found).await {
         Ok(()) => match wait(operation, &found).await {
             Ok(()) => WorkloadOutcome::Changed,
@@ -39,7 +53,7 @@ pub(super) async fn roll_back(
     if !exists {
         return Ok(false);
     }
-    match delete(operation, &Pods::default(), found).await.outcome {
+    match delete(operation, &RestoreOptions::UNLABELLED, &Pods::default(), found).await.outcome {
         WorkloadOutcome::Failed(error) | WorkloadOutcome::NotReady(error) => Err(error),
         _ => Ok(true),
     }

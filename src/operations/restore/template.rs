@@ -134,8 +134,15 @@ async fn try_restore(
     let of_pods = of_pods(operation, webhooks, found, &back).await?;
     back.template = opt_out_if(of_pods.is_there());
     let mut sent = Vec::new();
-    let (mut object, mut changed) =
-        operation.change(found, |object| plan(object, &back, &mut sent)).await?;
+    let mut is_put_off = false;
+    let first = |object: &ParsedObject| {
+        is_put_off = options.is_put_off(object.try_subject()?);
+        if is_put_off { Ok(None) } else { plan(object, &back, &mut sent) }
+    };
+    let (mut object, mut changed) = operation.change(found, first).await?;
+    if is_put_off {
+        return Ok(Restored { object, patch: Vec::new(), outcome: RestoreOptions::put_off() });
+    }
     let mut tries = if options.unlabelled && operation.is_real() { TRIES } else { 0 };
     while object.is_emptied() && back.opt_out == OptOut::Leave && tries > 0 {
         tokio::time::sleep(LAG).await;

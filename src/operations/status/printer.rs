@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    kubernetes::Cluster,
     operations::flags::status::{StatusArgs, StatusFormat},
     status::{self, Columns, Row},
     ui::{Redraw, terminal},
@@ -16,6 +17,7 @@ pub(crate) const NOTHING: &str = "Nothing is empty here.";
 pub(crate) struct StatusPrinter {
     output: Option<StatusFormat>,
     all_namespaces: bool,
+    clock: Cluster,
     before: Vec<Row>,
     titled: bool,
     /// For `--watch` on a terminal.
@@ -23,12 +25,14 @@ pub(crate) struct StatusPrinter {
 }
 
 impl StatusPrinter {
-    pub(crate) fn new(args: &StatusArgs) -> Self {
+    /// `clock`: whose time it is.
+    pub(crate) fn new(args: &StatusArgs, clock: &Cluster) -> Self {
         let StatusArgs { output, watch, targets } = args;
         let is_table = output.is_none_or(|output| output == StatusFormat::Wide);
         let redraw = (*watch && is_table).then(Redraw::new).flatten();
         let all_namespaces = targets.all_namespaces;
-        Self { output: *output, all_namespaces, before: Vec::new(), titled: false, redraw }
+        let (clock, before) = (clock.clone(), Vec::new());
+        Self { output: *output, all_namespaces, clock, before, titled: false, redraw }
     }
 
     /// Prints the whole table once.
@@ -92,7 +96,7 @@ impl StatusPrinter {
             titles: !std::mem::replace(&mut self.titled, true),
             most: terminal::table_width().filter(|_| self.output != Some(StatusFormat::Wide)),
         };
-        let now = jiff::Timestamp::now().as_second();
+        let now = self.clock.now().as_second();
         status::table(rows, columns, now)
     }
 }

@@ -8,11 +8,12 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{SERVER_UID, Settings, object, rules, secret, webhook};
+use super::{SERVER_UID, Settings, expire, expire_name, object, rules, secret, webhook};
 use crate::{pki::Bundle, workload::Level};
 
 /// Placeholders of texts, and Helm's expressions for them.
-const TEXTS: [(&str, &str); 8] = [
+const TEXTS: [(&str, &str); 9] = [
+    ("PLACESCHEDULE", ".Values.expire.schedule"),
     ("PLACENAMESPACE", ".Release.Namespace"),
     ("PLACENAME", ".Values.name"),
     ("PLACESECRET", ".Values.certificates.secret"),
@@ -72,17 +73,21 @@ namespaceSelector:
 ///
 /// # Errors
 /// A template that lacks what a value of the chart sets.
-pub fn chart_files() -> Result<[(&'static str, String); 2]> {
+pub fn chart_files() -> Result<[(&'static str, String); 3]> {
     let version = env!("CARGO_PKG_VERSION");
     let about = format!(
         "apiVersion: v2\nname: diyadm\ndescription: {}\ntype: application\nversion: {version}\n\
          appVersion: {version}\nkubeVersion: \">=1.21.0-0\"\n",
         env!("CARGO_PKG_DESCRIPTION"),
     );
-    Ok([("Chart.yaml", about), ("templates/webhook.yaml", template()?)])
+    let (webhook, expire) = templates()?;
+    let files = [("templates/webhook.yaml", webhook), ("templates/expire.yaml", expire)];
+    let [webhook, expire] = files;
+    Ok([("Chart.yaml", about), webhook, expire])
 }
 
-fn template() -> Result<String> {
+/// The texts of webhook.yaml and expire.yaml.
+fn templates() -> Result<(String, String)> {
     let mut lines = Lines::default();
     let (namespace, name) = ("PLACENAMESPACE".to_owned(), "PLACENAME".to_owned());
     let settings = Settings {
@@ -109,6 +114,8 @@ fn template() -> Result<String> {
     let [ca_crt, server_crt, server_key] = FILES.map(|(place, _)| place.to_owned());
     let bundle = Bundle { ca_crt, server_crt, server_key };
     let certificates = secret(&namespace, &settings.secret, &bundle);
+    let name = expire_name(&settings.service).map_err(anyhow::Error::msg)?;
+    let expire = expire_template(expire(&settings, &name, "PLACESCHEDULE"))?;
     let mut objects = webhook(&settings)?;
     let [map, deployment, _, _, configuration] = objects.as_mut_slice() else {
         bail!("the webhook has {} objects", objects.len());
@@ -153,6 +160,23 @@ fn template() -> Result<String> {
         };
         out.extend(["---\n", &text]);
     }
+    Ok((out, expire))
+}
+
+fn expire_template(mut objects: Vec<Value>) -> Result<String> {
+    let mut lines = Lines::default();
+    let pod = "/spec/jobTemplate/spec/template/spec";
+    let job = objects.last_mut().context("there is no CronJob")?;
+    lines.replace(job, &format!("{pod}/securityContext"), "runAsUser", UID)?;
+    lines.append(job, pod, POD)?;
+    let mut out =
+        "{{- /* Made by `cargo xtask chart` from src/webhook/manifests/expire.rs. */ -}}\n\
+                   {{- if .Values.expire.enabled }}\n"
+            .to_owned();
+    for object in objects {
+        out.extend(["---\n", &lines.fill(&serde_yaml::to_string(&object)?)?]);
+    }
+    out += "{{- end }}\n";
     Ok(out)
 }
 

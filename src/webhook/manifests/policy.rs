@@ -55,6 +55,10 @@ pub fn policy(settings: &Settings, rules: &Rules) -> Result<Vec<Value>, String> 
             at + 1
         ));
     }
+    if let Some(at) = rules.list.iter().position(|rule| rule.choice.time.is_some()) {
+        let number = at + 1;
+        return Err(format!("rule {number} has `for`, and a policy changes no workloads"));
+    }
     let (mut policy, mut binding) = templates().map_err(|error| format!("{error:#}"))?;
     for meta in [&mut policy.metadata, &mut binding.metadata] {
         rename(meta, settings);

@@ -38,6 +38,8 @@ pub(super) fn choice(about: &RuleInput<'_>) -> Result<Choice, String> {
         replicas: value(about, REPLICAS, |text| text.parse().ok())?,
         ready: value(about, READY, word)?,
         stand_in: value(about, STAND_IN, |text| text.parse().ok())?,
+        // The time itself is an annotation, and not how long it is.
+        time: None,
         shape: shape(about)?,
     })
 }

@@ -118,7 +118,7 @@ const fn member(name: &'static str, values: &'static str, meaning: &'static str)
 }
 
 /// The members of a rule. The table in the docs is generated from it.
-pub const MEMBERS: [Member; 17] = [
+pub const MEMBERS: [Member; 18] = [
     member("match", "see below", "which workloads the rule matches (default: all)"),
     member("empty", "`true`, `false`", "whether they are emptied at all (default: `true`)"),
     member("containers", "`a,b`, or `*` for all", "which containers"),
@@ -132,6 +132,7 @@ pub const MEMBERS: [Member; 17] = [
         "`true`, `false`",
         "whether the workload's own command runs while no other application does",
     ),
+    member("for", "`30m`, `8h`", "how long they stay empty (default: no end)"),
     member(
         "resources",
         "`none`, or `requests` and `limits`",

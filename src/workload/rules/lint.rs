@@ -1,6 +1,6 @@
 //! Finds valid but useless rules in rules.yaml.
 
-use super::{Choice, Idle, Image, Match, Rule};
+use super::{Choice, Idle, Image, Level, Match, Rule};
 
 /// A warning for each rule without effect, with its number.
 pub fn lint(rules: &[Rule]) -> Vec<String> {
@@ -27,8 +27,18 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
                 "rule {number} empties nothing: a stand-in needs image keep and idle agent"
             ));
         }
-        let Choice { empty, containers, image, idle, level, replicas, ready, stand_in, shape } =
-            choice;
+        let Choice {
+            empty,
+            containers,
+            image,
+            idle,
+            level,
+            replicas,
+            ready,
+            stand_in,
+            time,
+            shape,
+        } = choice;
         let how = [
             containers.is_some(),
             image.is_some(),
@@ -37,10 +47,16 @@ pub fn lint(rules: &[Rule]) -> Vec<String> {
             replicas.is_some(),
             ready.is_some(),
             stand_in.is_some(),
+            time.is_some(),
             !shape.is_empty(),
         ];
         if *empty == Some(false) && how.contains(&true) {
             found.push(format!("rule {number} sets how to empty, but empty is false"));
+        }
+        if time.is_some() && *level == Some(Level::Pod) {
+            found.push(format!(
+                "rule {number} has no end in spite of `for`: at level pod only Pods are emptied"
+            ));
         }
         if empty.is_none() && !how.contains(&true) && *r#match == all && number < rules.len() {
             found.push(format!("rule {number} sets nothing, and no later rule is used"));
@@ -63,6 +79,7 @@ mod tests {
             ("rules:\n- {standIn: true, idle: shell}\n", vec!["rule 1 empties nothing"]),
             ("rules:\n- {standIn: true, idle: agent}\n", vec![]),
             ("rules:\n- {empty: false, level: pod}\n", vec!["rule 1 sets how to empty"]),
+            ("rules:\n- {level: pod, for: 8h}\n", vec!["rule 1 has no end"]),
             ("rules:\n- {}\n- {}\n", vec!["rule 1 sets nothing", "rule 2 is never reached"]),
         ] {
             let found = lint(&parse_rules(text).unwrap());

@@ -44,6 +44,7 @@ fn ways() -> impl Iterator<Item = EmptyingSettings> {
         ready: Ready::Container,
         stand_in,
         suspend: false,
+        time: None,
         shape: Shape::default(),
         pull_secrets: Vec::new(),
     };
