@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    rig::{Workspace, diyadm},
+    rig::{Workspace, diyadm, wait_until},
     workloads::{result, workload},
 };
 
@@ -130,8 +130,6 @@ fn apply_cron_job(cluster: &Workspace) -> String {
 fn rights_of_the_cron_job_are_enough() {
     let cluster = require!(Workspace::new("expire-rights"));
     let (name, folder) = (cluster.name, cluster.folder());
-    let restricted = "pod-security.kubernetes.io/enforce=restricted";
-    cluster.kubectl(&["label", "namespace", name, restricted], "");
     for kind in ["Deployment", "StatefulSet", "DaemonSet", "CronJob"] {
         cluster.create(name, &workload(kind, "web"));
     }
@@ -150,7 +148,14 @@ fn rights_of_the_cron_job_are_enough() {
     pod["metadata"]["name"] = "expire".into();
     (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
     let create = ["-n", name, "create", "--dry-run=server", "-f", "-"];
+    let level = |word: &str| {
+        let label = format!("pod-security.kubernetes.io/enforce{word}");
+        cluster.kubectl(&["label", "namespace", name, &label], "");
+    };
+    level("=restricted");
     cluster.kubectl(&create, &pod.to_string());
+    // The workloads of the test are not restricted.
+    level("-");
     let args = template["spec"]["containers"][0]["args"].as_array().unwrap();
     let mut args: Vec<_> = args.iter().filter_map(Value::as_str).collect();
     assert_eq!(args, ["expire", &format!("--namespace={name}")]);
@@ -162,6 +167,11 @@ fn rights_of_the_cron_job_are_enough() {
         }
         run
     };
+    // An authorizer knows of new roles after a moment.
+    wait_until("the roles are known", || {
+        let run = diyadm(folder, &args);
+        run.code == Some(0) && !run.stderr.contains("may not")
+    });
     expire().stderr_has("No workload's time is over.");
     let empty = ["deploy/web", "sts/web", "ds/web", "cj/web", "--wait=false"];
     let empty = [&["empty"], &empty[..], &["--for", "1ms", "--hold-autoscalers"]].concat();

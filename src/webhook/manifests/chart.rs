@@ -81,9 +81,11 @@ pub fn chart_files() -> Result<[(&'static str, String); 3]> {
         env!("CARGO_PKG_DESCRIPTION"),
     );
     let (webhook, expire) = templates()?;
-    let files = [("templates/webhook.yaml", webhook), ("templates/expire.yaml", expire)];
-    let [webhook, expire] = files;
-    Ok([("Chart.yaml", about), webhook, expire])
+    Ok([
+        ("Chart.yaml", about),
+        ("templates/webhook.yaml", webhook),
+        ("templates/expire.yaml", expire),
+    ])
 }
 
 /// The texts of webhook.yaml and expire.yaml.
