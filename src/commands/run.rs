@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
-        let code = run::start_and_follow(&session, start, then).await?;
+        let code = Box::pin(run::start_and_follow(&session, start, then)).await?;
         Ok((code, session.is_over_with_lease().await))
     })?;
     if is_over {
