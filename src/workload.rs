@@ -65,13 +65,10 @@ pub use annotations::{
     REPLICAS, REQUESTABLE_ANNOTATIONS, SERVICE_TYPE, SHAPE, STAND_IN, STAND_IN_COMMAND, SUSPEND,
     WEBHOOK_NAMESPACE,
 };
-pub use change::Change;
 pub use choose::{DEFAULT_CONTAINER, HELPERS, INJECTED};
 pub use emptied_fields::{
     CONTAINER_FIELDS, EmptiedValue, GRACE, PROGRAM, STAND_IN_PREFIX, is_stand_in, target,
 };
-pub use expiry::expiry;
-pub use lease_time::lease_time;
 pub use original::Stamp;
 pub use parsed_object::ParsedObject;
 pub use ready::{
@@ -79,7 +76,6 @@ pub use ready::{
 };
 pub use reference::EMPTY_IMAGE;
 pub use refusal::{OptOut, Refusal};
-pub use rule_input::cron_job;
 pub use rules::{
     AGENT_IMAGE, Choice, DecidedBy, Decision, EmptyingSettings, File as RulesFile, Idle, Image,
     KEEP, Kinds as KindsFile, LONGEST_IMAGE, Level, MATCHES, MEMBERS, Match, Member, NOT_IN_IMAGE,
@@ -92,6 +88,7 @@ pub use text::{declines, empty, is_emptied, is_emptied_pod, restore};
 pub use trust::FromOriginal;
 pub use warning::{ContainerFault, NamedBy, WARNING_PREFIX, Warning};
 pub use windows::{OS_LABELS, is_windows_spec};
+pub use {change::Change, expiry::expiry, lease_time::lease_time, rule_input::cron_job};
 
 use annotation_edits::annotate;
 use old_object::OldObject;
