@@ -35,8 +35,10 @@ const SECONDS: u64 = 30;
 const LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) struct Seen {
-    /// Seconds.
+    /// Seconds until rows are shown.
     pub(super) first: f64,
+    /// Seconds of a processor until then.
+    pub(super) cpu: f64,
     /// Percent of a core.
     pub(super) idle: f64,
     /// MB.
@@ -55,14 +57,15 @@ pub(super) fn measure(lab: &Lab, workloads: usize, rounds: usize) -> Result<Seen
     process::output(&mut lab.diyadm(NAMESPACE, &empty))?;
     // The controllers have seen them.
     rest(5)?;
-    let mut first = Vec::new();
+    let (mut first, mut spent) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         interrupt::check()?;
         let screen = Screen::start(lab)?;
-        eprintln!("xtask: first screen {:.2} s", screen.first);
+        eprintln!("xtask: first screen {:.2} s, processor {:.2} s", screen.first, screen.cpu);
         // The first round warms up.
         if round > 0 {
             first.push(screen.first);
+            spent.push(screen.cpu);
         }
     }
     let screen = Screen::start(lab)?;
@@ -71,7 +74,8 @@ pub(super) fn measure(lab: &Lab, workloads: usize, rounds: usize) -> Result<Seen
     let (before, began) = (cpu(id)?, Instant::now());
     rest(SECONDS)?;
     let idle = (cpu(id)? - before) / began.elapsed().as_secs_f64() * 100.0;
-    Ok(Seen { first: median(&mut first), idle, rss: resident(id)?, peak: memory(id)? })
+    let [first, spent] = [&mut first, &mut spent].map(|all| median(all));
+    Ok(Seen { first, cpu: spent, idle, rss: resident(id)?, peak: memory(id)? })
 }
 
 /// Resident memory, MB.
@@ -89,6 +93,8 @@ struct Screen {
     _terminal: File,
     /// Seconds until a row was shown.
     first: f64,
+    /// Seconds of a processor until then.
+    cpu: f64,
 }
 
 impl Screen {
@@ -111,7 +117,7 @@ impl Screen {
         let child = command.spawn().context("util-linux's setsid")?;
         let terminal = File::from(here);
         let mut output = terminal.try_clone()?;
-        let mut screen = Self { child, _terminal: terminal, first: 0.0 };
+        let mut screen = Self { child, _terminal: terminal, first: 0.0, cpu: 0.0 };
         let (tell, hear) = mpsc::channel();
         thread::spawn(move || {
             let (mut piece, mut text) = ([0; 1 << 16], Vec::new());
@@ -128,6 +134,7 @@ impl Screen {
         });
         hear.recv_timeout(LONGEST).context("`diyadm ui` showed no row")?;
         screen.first = began.elapsed().as_secs_f64();
+        screen.cpu = cpu(screen.child.id())?;
         ensure!(screen.child.try_wait()?.is_none(), "`diyadm ui` ended");
         Ok(screen)
     }
