@@ -122,7 +122,8 @@ impl Cluster {
         let mut items = Vec::new();
         loop {
             let request = Request::new(&path).list(&params);
-            let (metadata, page) = self.send_as(Verb::List, &path, request, parse).await?;
+            let sent = Box::pin(self.send_as(Verb::List, &path, request, parse));
+            let (metadata, page) = sent.await?;
             items.extend(page);
             if metadata.next.is_empty() || most.is_some() {
                 return Ok(Listed { items, version: metadata.version });

@@ -85,7 +85,8 @@ impl Cluster {
         path: &str,
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value> {
-        self.send_as(verb, path, request, |body| serde_json::from_slice(body)).await
+        let parse = |body: &[u8]| serde_json::from_slice(body);
+        Box::pin(self.send_as(verb, path, request, parse)).await
     }
 
     /// [`Cluster::send`], with the answer's body as `parse` reads it.

@@ -120,7 +120,7 @@ impl Screen {
         let mut screen = Self { child, _terminal: terminal, first: 0.0, cpu: 0.0 };
         let (tell, hear) = mpsc::channel();
         thread::spawn(move || {
-            let (mut piece, mut text) = ([0; 1 << 16], Vec::new());
+            let (mut piece, mut text) = (vec![0; 1 << 16], Vec::new());
             // The last reader of a terminal gets an error where its other end is closed.
             while let Ok(count @ 1..) = output.read(&mut piece) {
                 if text.len() < 1 << 20 {
