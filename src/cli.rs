@@ -76,6 +76,8 @@ pub enum Command {
     /// Copy changed files into a container
     #[command(visible_alias = "cp")]
     Sync(dev::Sync),
+    /// Compare local files with those in a container, also in a jar
+    Diff(dev::Diff),
     /// Open a terminal in a container
     #[command(visible_alias = "exec")]
     Shell(dev::Shell),

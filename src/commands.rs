@@ -10,6 +10,7 @@ use crate::{
 
 mod check;
 mod dev;
+mod diff;
 mod empty;
 mod expire;
 mod extend;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> Result<Code> {
         Command::Ps(args) => ps::run(&global, &args),
         Command::Logs(args) => logs::run(&global, &args),
         Command::Sync(args) => sync::run(&global, &args),
+        Command::Diff(args) => diff::run(&global, &args),
         Command::Forward(args) => forward::run(&global, &args),
         Command::Dev(args) => dev::run(&global, &args),
         Command::Mutate(args) => mutate::run(&global, &args),

@@ -18,7 +18,7 @@ pub enum Code {
     /// 1: failure: a check failed, a difference was found, or the work could not be done.
     No,
     /// 2: the command line, or a file that it names, is invalid. Also `check`, if it could not read
-    /// the cluster.
+    /// the cluster, and `diff`, if it could not compare.
     Usage,
     /// 3: the cluster could not be reached, or did not allow it.
     Unreachable,
@@ -59,7 +59,7 @@ impl Code {
             }
             Self::Usage => {
                 "the command line, or a file that it names, is invalid; or `check` could not read \
-                 the cluster"
+                 the cluster, or `diff` could not compare"
             }
             Self::Unreachable => "the cluster could not be reached, or did not allow it",
             Self::Fault => "a fault of diyadm itself, with a line that says how to report it",

@@ -1,4 +1,5 @@
-//! `diyadm shell`, `run`, `stop`, `restart`, `extend`, `ps`, `logs`, `sync`, `forward` and `dev`.
+//! `diyadm shell`, `run`, `stop`, `restart`, `extend`, `ps`, `logs`, `sync`, `diff`, `forward` and
+//! `dev`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -140,7 +141,7 @@ pub enum Listing {
     /// A table
     #[default]
     Table,
-    /// A table with the command and the working directory
+    /// A table with the revision, the lease, the working directory and the command
     Wide,
     /// JSON, and with --watch one object per line
     Json,
@@ -216,6 +217,41 @@ pub struct Sync {
     /// Flags for the agent
     #[command(flatten)]
     pub bring: AgentFlags,
+}
+
+/// Flags of `diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit codes: 0 if both are the same, 1 if they differ, more than 1 if they could not be compared.")]
+pub struct Diff {
+    /// Where
+    #[command(flatten)]
+    pub at: ContainerTarget,
+    /// The local file or folder
+    #[arg(value_name = "LOCAL")]
+    pub local: PathBuf,
+    /// The path in the container [default: where LOCAL was sent]
+    #[arg(value_name = "REMOTE")]
+    pub remote: Option<PathBuf>,
+    /// Do not compare files that match PATTERN, as in a .gitignore
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Also compare .git and files that .gitignore and .diyadmignore exclude
+    #[arg(long)]
+    pub no_ignore: bool,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: DiffFormat,
+}
+
+/// Formats of `diff`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiffFormat {
+    /// A table
+    #[default]
+    Table,
+    /// JSON
+    Json,
 }
 
 /// Flags of `forward`.

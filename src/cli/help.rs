@@ -12,7 +12,10 @@ const GROUPS: [Group; 5] = [
     ("Workloads", &["empty", "restore", "expire", "status", "ui", "plan"]),
     (
         "In the container",
-        &["dev", "run", "sync", "shell", "logs", "ps", "stop", "restart", "extend", "forward"],
+        &[
+            "dev", "run", "sync", "diff", "shell", "logs", "ps", "stop", "restart", "extend",
+            "forward",
+        ],
     ),
     ("Files", &["mutate", "rules"]),
     ("Webhook", &["install", "check", "verify", "uninstall", "init", "render", "serve"]),
@@ -49,6 +52,10 @@ const EXAMPLES: [(&str, &[&str]); 36] = [
             "diyadm sync target/app.jar deploy/web:/tmp/",
             "diyadm sync src deploy/web:/app/src --watch --delete",
         ],
+    ),
+    (
+        "diff",
+        &["diyadm diff deploy/web target/app.jar", "diyadm diff deploy/web src /app/src -o json"],
     ),
     ("shell", &["diyadm shell deploy/web", "diyadm shell deploy/web -- ls -l /app"]),
     ("logs", &["diyadm logs deploy/web -f", "diyadm logs deploy/web worker --since 5m --tail 100"]),
@@ -271,9 +278,10 @@ mod tests {
     }
 
     /// Flags that are about different things in different commands.
-    const OWN_TEXT: [&str; 16] = [
+    const OWN_TEXT: [&str; 18] = [
         "all",
         "dry-run",
+        "exclude",
         "filename",
         "for",
         "force",
@@ -281,6 +289,7 @@ mod tests {
         "level",
         "mode",
         "namespace",
+        "no-ignore",
         "once",
         "out",
         "replicas",

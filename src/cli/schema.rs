@@ -25,6 +25,8 @@ pub enum SchemaName {
     Status,
     /// `ps`
     Ps,
+    /// `diff`
+    Diff,
     /// `plan`
     Plan,
     /// `rules explain`

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, generate::SchemaSettings, json_schema};
 
 use super::schema::SchemaName;
 use crate::{
-    dev::{events::Event, project::Project, table},
+    dev::{diff::Comparison, events::Event, project::Project, table},
     explain::Explained,
     operations::outcomes,
     pki::Facts,
@@ -24,6 +24,7 @@ pub(crate) fn text(name: SchemaName) -> Result<String> {
         SchemaName::Events => of_output::<Event>(),
         SchemaName::Status => of_output::<Vec<Row>>(),
         SchemaName::Ps => of_output::<table::Pods>(),
+        SchemaName::Diff => of_output::<Comparison>(),
         SchemaName::Plan => of_output::<Vec<WorkloadPlan>>(),
         SchemaName::Explain => of_output::<Vec<Explained>>(),
         SchemaName::Findings => of_output::<Report<'_>>(),

@@ -37,6 +37,7 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         cwd: args.workdir.map(|folder| bytes(folder.into())),
         replace: args.replace,
         grace_ms,
+        content: Vec::new(),
     };
     let at = args.at.clone();
     let (code, is_over) = block(async {

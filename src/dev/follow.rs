@@ -108,7 +108,7 @@ async fn stream(
     logs: &mut Logs,
     printer: &mut Printer<'_>,
 ) -> Result<Option<App>> {
-    let request = session.by(agent, Request::Logs(logs.clone()));
+    let request = session.by(agent, Request::Logs(logs.clone()), Vec::new());
     if let Err(trouble) = agent.talk.send(&request).await {
         return Err(session.explain(agent.blame(trouble).await));
     }
@@ -247,6 +247,7 @@ mod tests {
                 debug_port: None,
                 stand_in: false,
                 ended_by: None,
+                content: Vec::new(),
             }
         };
         let chosen = |apps: &[App]| {

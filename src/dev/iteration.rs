@@ -22,7 +22,7 @@ use crate::{
     exit::{self, Failure, Topic},
     ui::text::counted,
 };
-use diyadm_agent::protocol::{Answer, App, Bytes, Request, Start};
+use diyadm_agent::protocol::{Answer, App, Bytes, Request, SentContent, Start};
 
 /// How often a running build is reported.
 const OFTEN: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ pub(super) struct Shown {
 pub(super) struct PodWork<'a> {
     pub(super) pick: Pick,
     pub(super) receivers: Vec<Receiver<'a>>,
+    /// What was sent to it last.
+    pub(super) sent: Vec<SentContent>,
     /// Whether the application was started here.
     pub(super) runs: bool,
 }
@@ -104,7 +106,7 @@ pub(super) async fn once<'a>(
     }
     if next == Next::Start || !place.runs || (changed && all.restart) {
         all.started.replace(Some(place.pick.clone()));
-        let app = start(session, &all.start, &place.pick).await?;
+        let app = start(session, &all.start, place).await?;
         let what = if place.runs { "restarted" } else { "started" };
         let what = format!("{what} {} (pid {}) in {}", app.name, app.pid, place.pick.shown());
         session.terminal.done(&what, Some(began.elapsed()));
@@ -113,6 +115,8 @@ pub(super) async fn once<'a>(
             shown.send_replace(Some(Shown { pick: place.pick.clone(), after: app.lines }));
         }
         place.runs = true;
+    } else if changed {
+        session.record(&place.pick, place.sent.clone()).await;
     }
     Ok(())
 }
@@ -152,13 +156,14 @@ async fn build(all: &mut Loop<'_>) -> Result<bool> {
 async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
     let session = all.session;
     all.sources.news().iter().for_each(|what| session.terminal.warn(what));
-    let mut changed = false;
+    let (mut changed, mut sent) = (false, Vec::new());
     for (at, (source, here)) in all.sources.sent().enumerate() {
         if place.receivers.len() <= at {
             place.receivers.push(Receiver::new(session, place.pick.clone()));
         }
         let progress = Progress::new(*session.terminal);
-        let outcome = place.receivers[at].sync(source, here, &progress).await?;
+        let transfer = place.receivers[at].sync(source, here, &progress);
+        let outcome = tokio::join!(transfer, source.label(here)).0?;
         session.events.send(&Event::synced(&place.pick, &outcome, &progress))?;
         let report = outcome.report;
         if let Some(refused) = report.refused.first() {
@@ -178,14 +183,17 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
             let what = format!("sent {}, {sent}", counted(report.files, "file", "files"));
             session.terminal.done(&what, Some(progress.took()));
         }
+        sent.extend(place.receivers[at].sent(source, here).await);
     }
+    place.sent = sent;
     Ok(changed)
 }
 
 /// Starts the application, replacing a running one.
-async fn start(session: &Session<'_>, start: &Start, pick: &Pick) -> Result<App> {
-    let mut agent = session.agent_of(pick).await?;
-    match session.ask_by(&mut agent, Request::Start(start.clone())).await? {
+async fn start(session: &Session<'_>, start: &Start, place: &PodWork<'_>) -> Result<App> {
+    let mut agent = session.agent_of(&place.pick).await?;
+    let request = Request::Start(start.clone());
+    match session.ask_with(&mut agent, request, place.sent.clone()).await? {
         Answer::Started(app) => Ok(app),
         other => Err(session.unexpected(&other)),
     }
@@ -206,5 +214,6 @@ pub(crate) fn start_of(project: &Project, debug: Option<u16>) -> Start {
         cwd: project.run.workdir.clone().map(bytes),
         replace: true,
         grace_ms: millis(project.run.grace),
+        content: Vec::new(),
     }
 }

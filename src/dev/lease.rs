@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::pending, time::Duration};
 
 use anyhow::Result;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     pods::Pick,
@@ -12,21 +12,49 @@ use super::{
     table::{lease_of, span},
 };
 use crate::{exit::Failure, kubernetes::UNKNOWN_USER};
-use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request};
+use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request, SentContent};
 
 /// How long before the end of a lease its holder is warned.
 const WARNING: Duration = Duration::from_secs(15 * 60);
+/// How long an agent may take to keep what was sent.
+const RECORD: Duration = Duration::from_secs(5);
 
 impl Session<'_> {
     /// Sends a request in the user's name, which is refused if another person has the container.
     pub(crate) async fn ask_by(&self, agent: &mut Agent, request: Request) -> Result<Answer> {
+        self.ask_with(agent, request, Vec::new()).await
+    }
+
+    /// The same, and says what the user has sent before.
+    pub(crate) async fn ask_with(
+        &self,
+        agent: &mut Agent,
+        request: Request,
+        sent: Vec<SentContent>,
+    ) -> Result<Answer> {
         self.who().await;
-        let request = self.by(agent, request);
+        let request = self.by(agent, request, sent);
         let answer = self.ask(agent, &request).await?;
         if let Answer::Started(_) = answer {
             self.claim.is_met();
         }
         Ok(answer)
+    }
+
+    /// Tells the agent of an emptied container what was sent there. Nothing else depends on it, so
+    /// errors are ignored.
+    pub(crate) async fn record(&self, pick: &Pick, sent: Vec<SentContent>) {
+        // In a live container, this would start a supervisor.
+        if pick.live.is_some() || sent.is_empty() {
+            return;
+        }
+        let recording = async {
+            if let Some(mut agent) = self.existing_agent(pick).await? {
+                self.ask_with(&mut agent, Request::List, sent).await?;
+            }
+            anyhow::Ok(())
+        };
+        let _ = timeout(RECORD, recording).await;
     }
 
     /// The user's name for the API server; `None` if it is unknown.
@@ -54,11 +82,12 @@ impl Session<'_> {
     }
 
     /// A request in the user's name, if that is known and if the agent keeps leases.
-    pub(crate) fn by(&self, agent: &Agent, request: Request) -> Request {
+    pub(crate) fn by(&self, agent: &Agent, request: Request, sent: Vec<SentContent>) -> Request {
         let (claim, for_ms) = (self.claim.claim.get(), self.claim.for_ms.get());
         let Some(Some(who)) = self.claim.who.get() else { return request };
         if agent.talk.agent.lease {
-            return Request::By(By { who: who.clone(), claim, for_ms, request: Box::new(request) });
+            let (who, request) = (who.clone(), Box::new(request));
+            return Request::By(By { who, claim, for_ms, sent, request });
         }
         if claim != Claim::Free || for_ms.is_some() {
             self.terminal.warn(&format!(

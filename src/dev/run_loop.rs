@@ -83,7 +83,7 @@ impl Loop<'_> {
         let work = async {
             let pick = session.runs().await?;
             let (shown, _watched) = watch::channel(None);
-            let mut place = PodWork { pick, receivers: Vec::new(), runs: false };
+            let mut place = PodWork { pick, receivers: Vec::new(), sent: Vec::new(), runs: false };
             once(&mut self, &shown, &mut place, Next::Build, &mut false, Instant::now()).await
         };
         tokio::select! {
@@ -217,7 +217,8 @@ async fn work(
     let mut built = false;
     loop {
         let began = Instant::now();
-        let mut place = PodWork { pick: pick.clone(), receivers: Vec::new(), runs: false };
+        let mut place =
+            PodWork { pick: pick.clone(), receivers: Vec::new(), sent: Vec::new(), runs: false };
         let outcome = run_in_pod(all, around, trouble, &mut place, &mut built).await;
         let error = match outcome {
             Ok(leave) => return Ok(leave),

@@ -10,16 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::task::spawn_blocking;
+use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use crate::{dev::watch::Watch, exit::Failure};
 use diyadm_agent::protocol::{
-    Bytes,
+    Bytes, SentContent,
     transfer::{Entry, What},
 };
 
 mod content;
 mod ignored;
+mod label;
 mod open;
 mod place;
 mod plain;
@@ -33,7 +34,7 @@ mod steps;
 pub use open::Open;
 pub(crate) use place::{copy_out, destination, without_dots};
 pub use plan::SyncPlan;
-pub(crate) use plan::above;
+pub(crate) use plan::{above, leads_out};
 pub use progress::Progress;
 pub(crate) use progress::megabytes;
 pub(crate) use receiver::{After, Receiver};
@@ -96,6 +97,8 @@ pub struct Here {
     /// The files found.
     pub(crate) scan: Scan,
     ignored: Ignored,
+    /// What they are in short, once that was asked.
+    label: OnceCell<Option<SentContent>>,
 }
 
 /// Maximum number of names in a warning.
@@ -168,7 +171,7 @@ impl SyncSource {
     }
 
     /// The same file into the path, if that is a folder.
-    fn inside(&self) -> Option<Self> {
+    pub(crate) fn inside(&self) -> Option<Self> {
         let way = self.way.inside()?;
         let (_, there) = way.file.clone()?;
         let library = Arc::new(self.library.renamed(there));
@@ -249,7 +252,7 @@ impl SyncSource {
             if checksum {
                 hash(&mut scan, &library);
             }
-            anyhow::Ok(Here { scan, ignored })
+            anyhow::Ok(Here { scan, ignored, label: OnceCell::new() })
         };
         spawn_blocking(look).await?
     }

@@ -44,12 +44,18 @@ pub(crate) async fn sync_once(
     let mut code = if here.scan.unread.is_empty() { Code::Done } else { Code::No };
     let progress = Progress::new(*terminal);
     let outcomes = join_all(receivers.iter_mut().map(async |receiver| {
-        let outcome = receiver.sync(source, here, &progress).await;
-        (receiver.pick.clone(), outcome)
+        let label = async {
+            if !source.dry_run() {
+                source.label(here).await;
+            }
+        };
+        tokio::join!(receiver.sync(source, here, &progress), label).0
     }))
     .await;
     let single = outcomes.len() == 1;
-    for (pick, outcome) in outcomes {
+    let mut complete = Vec::new();
+    for (receiver, outcome) in receivers.iter().zip(outcomes) {
+        let pick = &receiver.pick;
         match outcome {
             Ok(outcome) if source.dry_run() => {
                 print_plan(session, &outcome.plan)?;
@@ -58,18 +64,27 @@ pub(crate) async fn sync_once(
                 }
             }
             Ok(outcome) => {
-                if !print_outcome(session, &pick, &outcome, &progress)? {
+                if print_outcome(session, pick, &outcome, &progress)? {
+                    complete.push(receiver);
+                } else {
                     code = Code::No;
                 }
             }
             Err(error) if single => return Err(error),
             Err(error) => {
-                print_failed(session, &pick, &error)?;
+                print_failed(session, pick, &error)?;
                 code = Code::No;
             }
         }
     }
+    join_all(complete.into_iter().map(|receiver| record(session, receiver, source, here))).await;
     Ok(code)
+}
+
+/// Tells the agent what was sent.
+async fn record(session: &Session<'_>, receiver: &Receiver<'_>, source: &SyncSource, here: &Here) {
+    let sent = receiver.sent(source, here).await;
+    session.record(&receiver.pick, sent.into_iter().collect()).await;
 }
 
 /// Prints what is not sent.

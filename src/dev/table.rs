@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ui::text::{columns_within, size};
-use diyadm_agent::protocol::{App, Apps, Lease, State, Supervisor};
+use diyadm_agent::protocol::{App, Apps, Lease, SentContent, State, Supervisor};
 
 /// A Pod's container and its agent's answer.
 #[derive(Clone, Debug)]
@@ -39,13 +39,15 @@ struct PodApplications {
     others: Vec<u32>,
     /// Who has the container.
     leases: Vec<Lease>,
+    /// What was sent to the container, the newest last.
+    sent: Vec<SentContent>,
 }
 
 impl Pods {
     /// The same as data.
     pub(crate) fn of(seen: &[ContainerApps]) -> Self {
         let pod = |ContainerApps { pod, container, apps }: &ContainerApps| {
-            let Apps { supervisor, apps, others, leases } = apps.clone();
+            let Apps { supervisor, apps, others, leases, sent } = apps.clone();
             PodApplications {
                 pod: pod.clone(),
                 container: container.clone(),
@@ -53,6 +55,7 @@ impl Pods {
                 apps,
                 others,
                 leases,
+                sent,
             }
         };
         Self { pods: seen.iter().map(pod).collect() }
@@ -68,12 +71,13 @@ pub(crate) fn table(
     now_ms: u64,
 ) -> String {
     let pods = wide || seen.len() > 1;
-    let mut titles = vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT"];
+    let mut titles =
+        vec!["NAME", "PID", "STATUS", "SINCE", "CPU", "RSS", "RESTARTS", "LAST EXIT", "CONTENT"];
     if pods {
         titles.insert(0, "POD");
     }
     if wide {
-        titles.extend(["WHO", "LEFT", "FOLDER", "COMMAND"]);
+        titles.extend(["REVISION", "SENT", "WHO", "LEFT", "FOLDER", "COMMAND"]);
     }
     let mut rows: Vec<Vec<String>> = vec![titles.into_iter().map(ToOwned::to_owned).collect()];
     for ContainerApps { pod, apps, .. } in seen {
@@ -88,6 +92,7 @@ pub(crate) fn table(
                 let who = lease.map_or_else(|| "-".to_owned(), |lease| lease.who.clone());
                 let left =
                     lease.and_then(|lease| lease.left_ms).map_or_else(|| "-".to_owned(), span);
+                row.extend(origin(&app.content, now_ms));
                 row.extend([who, left, app.cwd.show(), words.join(" ")]);
             }
             rows.push(row);
@@ -121,7 +126,33 @@ fn row(app: &App, now_ms: u64) -> Vec<String> {
         size(app.rss),
         app.restarts.to_string(),
         last,
+        content(&app.content),
     ]
+}
+
+/// `a1b2c3d4e5 (dirty), 1 more`: the newest of what was sent for an application.
+fn content(sent: &[SentContent]) -> String {
+    let Some((newest, others)) = sent.split_last() else { return "-".to_owned() };
+    let dirty = if newest.dirty { " (dirty)" } else { "" };
+    let more = if others.is_empty() { String::new() } else { format!(", {} more", others.len()) };
+    format!("{}{dirty}{more}", short(&newest.hash.to_string()))
+}
+
+/// The git revision of the newest, and who sent it when.
+fn origin(sent: &[SentContent], now_ms: u64) -> [String; 2] {
+    let Some(newest) = sent.last() else { return ["-", "-"].map(ToOwned::to_owned) };
+    let revision = newest.revision.as_deref().map_or("-", short).to_owned();
+    [revision, sent_by(newest, now_ms)]
+}
+
+/// `ann, 5m ago`
+pub(crate) fn sent_by(sent: &SentContent, now_ms: u64) -> String {
+    format!("{}, {} ago", sent.who, span(now_ms.saturating_sub(sent.at_ms)))
+}
+
+/// The first digits of a hash or a commit.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..10).unwrap_or(hash)
 }
 
 /// `0s`, `45s`, `3m12s`, `5h3m`, `2d4h`: as kubectl shows ages.
@@ -142,7 +173,7 @@ pub(crate) fn span(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diyadm_agent::protocol::{Bytes, End, Termination};
+    use diyadm_agent::protocol::{Bytes, End, Hash, Termination};
 
     #[test]
     fn ps_table_distinguishes_signals_and_out_of_memory() {
@@ -161,16 +192,27 @@ mod tests {
             debug_port: None,
             stand_in: false,
             ended_by: None,
+            content: Vec::new(),
         };
         let ended = |how, oom| State::Ended(End { at_ms: 181_000, how, asked: false, oom });
         let killed = Termination::Signal { signal: 9, core: false };
+        let one = |dirty| SentContent {
+            path: "/app.jar".into(),
+            hash: Hash([0xa1; 32]),
+            files: None,
+            revision: Some("0123456789abcdef".to_owned()),
+            dirty,
+            who: "ann".to_owned(),
+            at_ms: 61_000,
+        };
+        let sent = vec![one(false), one(true)];
         let apps = vec![
-            app("a", State::Running),
+            App { content: sent, ..app("a", State::Running) },
             App { processes: 0, rss: 0, ..app("b", ended(killed, true)) },
             App { processes: 0, rss: 0, ..app("c", ended(Termination::Exit { code: 1 }, false)) },
         ];
         let lease = Lease {
-            who: "ann".to_owned(),
+            who: "ben".to_owned(),
             apps: vec!["a".to_owned()],
             left_ms: Some(7_380_000),
             ..Lease::default()
@@ -180,16 +222,23 @@ mod tests {
         let text = table(std::slice::from_ref(&seen), false, None, 241_000);
         assert_eq!(
             text,
-            "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT\n\
-             a      42    Running   4m      1m1s   320Mi   1          -\n\
-             b      -     Ended     4m      1m1s   0       1          SIGKILL (out of memory), 1m \
-             ago\n\
-             c      -     Ended     4m      1m1s   0       1          exit 1, 1m ago\n"
+            "NAME   PID   STATUS    SINCE   CPU    RSS     RESTARTS   LAST EXIT                         \
+             CONTENT\n\
+             a      42    Running   4m      1m1s   320Mi   1          -                                 \
+             a1a1a1a1a1 (dirty), 1 more\n\
+             b      -     Ended     4m      1m1s   0       1          SIGKILL (out of memory), 1m ago   \
+             -\n\
+             c      -     Ended     4m      1m1s   0       1          exit 1, 1m ago                    \
+             -\n"
         );
         let wide = table(&[seen], true, Some(9), 241_000);
         assert!(wide.contains("web-1"), "{wide}");
-        assert!(wide.contains("   ann   2h3m   /        java"), "{wide}");
-        assert!(wide.ends_with("-     -      /        java -jar 'a b\u{fffd}.jar'\n"), "{wide}");
+        assert!(
+            wide.contains("   0123456789   ann, 3m ago   ben   2h3m   /        java"),
+            "{wide}"
+        );
+        let last = "-            -             -     -      /        java -jar 'a b\u{fffd}.jar'\n";
+        assert!(wide.ends_with(last), "{wide}");
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn seeds() -> Vec<Vec<u8>> {
         cwd: Some("/tmp".into()),
         replace: true,
         grace_ms: 1,
+        content: Vec::new(),
     };
     let logs = Logs { name: "app".to_owned(), tail: Some(3), ..Logs::default() };
     let requests = [Request::List, Request::Start(start), Request::Logs(logs), Request::Cancel];

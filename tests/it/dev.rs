@@ -3,6 +3,7 @@
 
 mod agent_start_race;
 mod commands;
+mod content;
 mod conversation;
 mod debug;
 mod events;

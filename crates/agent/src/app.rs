@@ -393,6 +393,7 @@ impl App {
             debug_port: self.is_debugged().then(|| jvm::debug_port(group, &of_it)).flatten(),
             stand_in: self.is_stand_in(),
             ended_by: self.ended_by.clone(),
+            content: self.start.content.clone(),
         }
     }
 }

@@ -21,6 +21,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 mod bytes;
+mod content;
 mod frame;
 mod line;
 mod status;
@@ -28,6 +29,7 @@ pub mod transfer;
 
 pub use bytes::{Bytes, Hash};
 pub use bytes::{excerpt, hex};
+pub use content::{MOST_SENT, SentContent};
 pub use frame::{Broken, Decoder, Frame, FrameKind, HEADER, MOST_PAYLOAD, append, json};
 pub use line::{Line, Stream};
 pub use status::{App, Apps, End, EndedBy, Lease, State, Supervisor, Termination, signal_name};
@@ -164,6 +166,9 @@ pub struct By {
     /// The person's lease ends at this time from the start of an application, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_ms: Option<u64>,
+    /// What the person has sent before; an agent of an earlier version ignores it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<SentContent>,
     /// The request.
     pub request: Box<Request>,
 }
@@ -206,6 +211,9 @@ pub struct Start {
     /// Milliseconds from SIGTERM to SIGKILL for the replaced application.
     #[serde(default)]
     pub grace_ms: u64,
+    /// What was sent for it, which the agent itself knows from [`By::sent`].
+    #[serde(skip)]
+    pub content: Vec<SentContent>,
 }
 
 /// Selects lines of an application's output.

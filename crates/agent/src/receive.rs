@@ -25,6 +25,7 @@ mod growing;
 mod incoming;
 mod list;
 mod part;
+mod read;
 mod refusal;
 mod root;
 mod sparse;
@@ -148,6 +149,13 @@ impl Session {
                 Err(with_detail(Reason::Denied, &path, detail))
             }
             Op::Delete { path } => root.delete(&path).map(Effect::changed),
+            Op::Read { path, offset, length } => {
+                let read = read::part(root, &path, offset, length);
+                read.map(|bytes| {
+                    Data { id, index: 0, zstd: false, bytes: &bytes }.append(&mut self.out)
+                })
+                .map(|()| Effect::default())
+            }
             Op::Keep => self.keep().map(|()| Effect::default()),
         };
         self.answer(&answer(id, done));

@@ -65,6 +65,8 @@ pub(super) fn run(socket: Option<&Path>) -> Result<Code> {
         let supervisor = match (connect(&places), bare(&request)) {
             (Some(supervisor), _) => Ok(supervisor),
             (None, Request::Start(_)) => adopt(socket, &places),
+            // It keeps what was sent until something is started.
+            (None, _) if has_sent(&request) => adopt(socket, &places),
             (None, other) => {
                 nobody(&mut output, other)?;
                 continue;
@@ -88,6 +90,11 @@ fn malformed(output: &mut impl Write, what: String) -> Result<Code> {
 /// The request, whoever makes it.
 fn bare(request: &Request) -> &Request {
     if let Request::By(by) = request { &by.request } else { request }
+}
+
+/// Whether it says what was sent.
+fn has_sent(request: &Request) -> bool {
+    matches!(request, Request::By(by) if !by.sent.is_empty())
 }
 
 /// The answer if there is no supervisor, so that nothing was ever started.

@@ -15,11 +15,12 @@ use super::{
     lease::Leases,
     leftover::{Leftover, Mark},
     proc,
-    protocol::{self, Apps, Bytes, Failed, Start, Stream, excerpt, name_fits},
+    protocol::{self, Apps, Bytes, Failed, SentContent, Start, Stream, excerpt, name_fits},
     sink::Sink,
 };
 
 mod claims;
+mod sent;
 mod stand_in;
 
 use stand_in::StandIn;
@@ -40,6 +41,8 @@ pub(super) struct Supervisor {
     stand_in: StandIn,
     /// Who has the container.
     pub(super) leases: Leases,
+    /// What was sent to the container, the newest last.
+    sent: Vec<SentContent>,
     /// It is not the container's main process, so its end does not restart the container.
     pub(super) adopted: bool,
     /// Protocols of earlier supervisors.
@@ -82,6 +85,7 @@ impl Supervisor {
             mark: Mark::own(),
             stand_in: StandIn::Absent,
             leases: Leases::default(),
+            sent: Vec::new(),
             adopted: false,
             others: Vec::new(),
             ending: false,
@@ -141,7 +145,8 @@ impl Supervisor {
         if self.is_taken() {
             Self::is_free_name(name)?;
         }
-        let start = self.app(name)?.start().clone();
+        let mut start = self.app(name)?.start().clone();
+        start.content = self.newest(&start.content);
         self.replace(start, grace_ms)
     }
 
@@ -238,6 +243,13 @@ impl Supervisor {
         let (now, processes) = (Instant::now(), proc::processes());
         self.apps.values_mut().for_each(|app| app.check(now));
         let apps = self.apps.values().filter(|app| app.is_known());
+        let mut apps: Vec<_> = apps.map(|app| app.view(&processes)).collect();
+        // One for each: what all were sent must fit into one frame.
+        let mut left = MOST_APPS;
+        for app in &mut apps {
+            app.content.truncate(left);
+            left -= app.content.len();
+        }
         Apps {
             supervisor: Some(protocol::Supervisor {
                 pid: std::process::id(),
@@ -245,9 +257,10 @@ impl Supervisor {
                 since_ms: self.since_ms,
                 logs: self.out.is_open(),
             }),
-            apps: apps.map(|app| app.view(&processes)).collect(),
+            apps,
             others: self.others.clone(),
             leases: self.leases.list(),
+            sent: self.sent.clone(),
         }
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct Library {
     /// With several Pods, small files are also kept in memory.
     count: PodCount,
     known: Mutex<HashMap<Bytes, (Stamp, Arc<Content>)>>,
+    /// Hashes of whole files.
+    hashes: Mutex<HashMap<Bytes, (Stamp, Hash)>>,
     /// A lock while a file is read: other readers then find the result.
     reading: Mutex<()>,
 }
@@ -71,7 +73,8 @@ pub(crate) struct Library {
 impl Library {
     /// The files of the folder `root`, or one file in it, by its remote and its local name.
     pub(crate) fn new(root: PathBuf, only: Option<(Bytes, PathBuf)>, count: PodCount) -> Self {
-        Self { root, only, count, known: Mutex::default(), reading: Mutex::default() }
+        let (known, hashes, reading) = Default::default();
+        Self { root, only, count, known, hashes, reading }
     }
 
     /// The same single file, with another remote name.
@@ -113,6 +116,21 @@ impl Library {
             known().insert(path.clone(), (stamp, Arc::clone(&content)));
         }
         Ok(content)
+    }
+
+    /// BLAKE3 of a file's content; blocks.
+    pub(super) fn hash(&self, path: &Bytes) -> io::Result<Hash> {
+        let file = self.open(path)?;
+        let stamp = stamp(&file.metadata()?);
+        let known = || self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, hash)) = known().get(path)
+            && *of == stamp
+        {
+            return Ok(*hash);
+        }
+        let hash = blake3::Hasher::new().update_reader(file)?.finalize().into();
+        known().insert(path.clone(), (stamp, hash));
+        Ok(hash)
     }
 
     /// Drops the cached content, so that it is read again.

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::dev::{trouble::Trouble, wire::Conversation};
 use diyadm_agent::protocol::{
-    Answer, Failed, FrameKind, Request,
-    transfer::{self, Entry, Op, Reason, What},
+    Answer, Bytes, Failed, FrameKind, Request,
+    transfer::{self, Data, Entry, Op, Reason, What},
 };
 
 /// A folder in a container that is open for a transfer.
@@ -21,9 +21,9 @@ pub struct Open {
     /// How often to retry a file that another transfer has locked.
     pub(super) patience: u32,
     /// Whether the target exists.
-    pub(super) is_folder: bool,
+    pub(crate) is_folder: bool,
     /// The existing entries.
-    pub(super) there: Vec<Entry>,
+    pub(crate) there: Vec<Entry>,
 }
 
 impl Open {
@@ -33,7 +33,8 @@ impl Open {
     /// The agent refuses, or the connection is lost.
     pub async fn begin(talk: &mut Conversation, source: &SyncSource) -> Result<Self, Trouble> {
         let Options { delete, checksum, dry_run, .. } = source.options;
-        let alone = source.way.file.is_none();
+        // A dry run waits for nobody, and nobody waits for it.
+        let alone = source.way.file.is_none() && !dry_run;
         let root = source.way.root.clone();
         let receive = transfer::Receive { root, create: !dry_run, delete, alone };
         match talk.ask(&Request::Receive(receive)).await {
@@ -76,6 +77,37 @@ impl Open {
         let report = report.await?;
         self.there = here.after(std::mem::take(&mut self.there), delete);
         Ok(SyncOutcome { plan, report })
+    }
+
+    /// Reads a part of a remote file; fewer bytes at its end. `None` if the agent is of an earlier
+    /// version, which ends the transfer.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the connection is lost.
+    pub(crate) async fn read(
+        &mut self,
+        talk: &mut Conversation,
+        path: &Bytes,
+        offset: u64,
+        length: u32,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        let op = Op::Read { path: path.clone(), offset, length };
+        talk.writer.send(FrameKind::Request, &Request::Step { id: self.next, op }).await?;
+        self.next += 1;
+        let mut bytes = Vec::new();
+        loop {
+            let frame = talk.reader.frame().await?;
+            if frame.kind == FrameKind::Data {
+                bytes = Data::parse(frame.payload)?.bytes.to_vec();
+                continue;
+            }
+            return match frame.parse(FrameKind::Answer)? {
+                Answer::Done { .. } => Ok(Some(bytes)),
+                Answer::Failed(Failed::Malformed { .. }) => Ok(None),
+                Answer::Refused { refusal, .. } => Err(Failed::Refused(refusal).into()),
+                other => Err(unexpected(&other)),
+            };
+        }
     }
 }
 
@@ -124,7 +156,7 @@ fn is_missing(failed: &Failed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diyadm_agent::protocol::{Bytes, transfer::Mtime};
+    use diyadm_agent::protocol::transfer::Mtime;
 
     #[test]
     fn remote_listing_is_bounded() {

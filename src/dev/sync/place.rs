@@ -93,6 +93,17 @@ impl SyncPaths {
         Ok(Self { from, root: Bytes(root.to_vec()), file, folder })
     }
 
+    /// The remote path of the file or folder.
+    pub(crate) fn target(&self) -> Bytes {
+        match &self.file {
+            None => self.root.clone(),
+            Some((_, name)) if self.root.0.ends_with(b"/") => {
+                Bytes([&self.root.0[..], &name.0].concat())
+            }
+            Some((_, name)) => Bytes([&self.root.0[..], b"/", &name.0].concat()),
+        }
+    }
+
     /// The same file into the path, if that is a folder; as in `cp`.
     pub(super) fn inside(&self) -> Option<Self> {
         let (here, _) = self.file.as_ref()?;

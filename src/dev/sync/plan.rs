@@ -131,7 +131,7 @@ fn touch(plan: &mut SyncPlan, here: &[Entry]) {
 
 /// Whether an entry is a link that leads out of the folder. Such a link is not created, and the
 /// remote entry at its path stays.
-pub(super) fn leads_out(entry: &Entry) -> bool {
+pub(crate) fn leads_out(entry: &Entry) -> bool {
     matches!(&entry.what, What::Link { to } if !link_stays(above(&entry.path).count(), &to.0))
 }
 

@@ -20,7 +20,10 @@ use crate::{
     },
     ui::text::clause,
 };
-use diyadm_agent::protocol::transfer::{Entry, Reason, What};
+use diyadm_agent::protocol::{
+    SentContent,
+    transfer::{Entry, Reason, What},
+};
 
 /// Number of consecutive connections that may be lost without progress before pauses are made.
 const IN_VAIN: usize = 3;
@@ -169,6 +172,13 @@ impl<'a> Receiver<'a> {
                 listed(unset)
             ));
         }
+    }
+
+    /// What the container has after a complete transfer, for its agent to keep.
+    pub(crate) async fn sent(&self, source: &SyncSource, here: &Here) -> Option<SentContent> {
+        let label = source.label(here).await?;
+        let source = self.inside.as_deref().unwrap_or(source);
+        Some(SentContent { path: source.way.target(), ..label })
     }
 
     async fn once(

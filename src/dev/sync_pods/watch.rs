@@ -7,7 +7,7 @@ use anyhow::{Error, Result};
 use futures_util::future::{LocalBoxFuture, select_all};
 use tokio::{sync::watch, time::sleep};
 
-use super::{print_failed, print_left_out, print_outcome};
+use super::{print_failed, print_left_out, print_outcome, record};
 use crate::{
     dev::{
         backoff::{LONGEST_PAUSE, pauses},
@@ -192,8 +192,10 @@ async fn keep(
         let after = if lost { After::Pause } else { After::Nothing };
         match receiver.attempt(source, &here, &progress, after).await {
             Ok(outcome) => {
-                if let Err(error) = print_outcome(session, &receiver.pick, &outcome, &progress) {
-                    return error;
+                match print_outcome(session, &receiver.pick, &outcome, &progress) {
+                    Ok(true) => record(session, &receiver, source, &here).await,
+                    Ok(false) => {}
+                    Err(error) => return error,
                 }
                 first = FirstError::IsReported;
             }

@@ -114,6 +114,7 @@ fn start() -> impl Strategy<Value = Start> {
             cwd,
             replace,
             grace_ms,
+            content: Vec::new(),
         },
     )
 }
@@ -123,7 +124,13 @@ fn by() -> impl Strategy<Value = Request> {
     let claim = prop_oneof![Just(Claim::Free), Just(Claim::Share), Just(Claim::TakeOver)];
     (name(), claim, proptest::option::of(number()), start()).prop_map(
         |(who, claim, for_ms, start)| {
-            Request::By(By { who, claim, for_ms, request: Box::new(Request::Start(start)) })
+            Request::By(By {
+                who,
+                claim,
+                for_ms,
+                sent: Vec::new(),
+                request: Box::new(Request::Start(start)),
+            })
         },
     )
 }

@@ -3,7 +3,8 @@
 use std::fs;
 
 use diyadm_agent::protocol::{
-    Answer, App, Apps, By, Claim, EndedBy, Failed, Follow, Lease, Logs, Request, Start, State,
+    Answer, App, Apps, By, Claim, EndedBy, Failed, Follow, Hash, Lease, Logs, Request, SentContent,
+    Start, State,
 };
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
 };
 
 fn by(who: &str, claim: Claim, request: Request) -> Request {
-    Request::By(By { who: who.to_owned(), claim, for_ms: None, request: Box::new(request) })
+    let (who, request, sent) = (who.to_owned(), Box::new(request), Vec::new());
+    Request::By(By { who, claim, for_ms: None, sent, request })
 }
 
 /// A request that claims nothing.
@@ -23,8 +25,8 @@ fn of(who: &str, request: Request) -> Request {
 
 /// A start whose lease ends after this time.
 fn timed(who: &str, for_ms: u64, start: Start) -> Request {
-    let request = Box::new(Request::Start(start));
-    Request::By(By { who: who.to_owned(), claim: Claim::Free, for_ms: Some(for_ms), request })
+    let (who, request, sent) = (who.to_owned(), Box::new(Request::Start(start)), Vec::new());
+    Request::By(By { who, claim: Claim::Free, for_ms: Some(for_ms), sent, request })
 }
 
 /// An application that prints its name and waits.
@@ -248,4 +250,63 @@ fn lease_outlives_a_killed_supervisor() {
     assert_eq!(leases(&mut ben), pairs(&[("ben", "db")]));
     let names: Vec<_> = apps(&mut ben).apps.into_iter().map(|app| app.name).collect();
     assert_eq!(names, ["db"], "hers has ended");
+}
+
+/// What was sent: a path, of which nothing else is told apart here.
+fn content(path: &str, byte: u8) -> SentContent {
+    SentContent {
+        path: path.into(),
+        hash: Hash([byte; 32]),
+        files: None,
+        revision: Some("8e7b834".to_owned()),
+        dirty: true,
+        who: "somebody else".to_owned(),
+        at_ms: 0,
+    }
+}
+
+#[test]
+fn application_has_what_its_user_sent_before_it_started() {
+    let idle = Idle::start(&[]);
+    let (mut ann, mut ben) = (idle.client(), idle.client());
+    let sends = |who: &str, sent: &[SentContent], request: Request| {
+        let (who, request, sent) = (who.to_owned(), Box::new(request), sent.to_vec());
+        Request::By(By { who, claim: Claim::Share, for_ms: None, sent, request })
+    };
+    let hashes = |sent: &[SentContent]| sent.iter().map(|one| one.hash.0[0]).collect::<Vec<_>>();
+    let sent = |client: &mut Client, request: &Request| match client.asked(request) {
+        Answer::Apps(apps) => hashes(&apps.sent),
+        other => panic!("{other:?}"),
+    };
+    // `sync`, then `run`.
+    let jar = [content("/app.jar", 1)];
+    assert_eq!(sent(&mut ann, &sends("ann", &jar, Request::List)), [1]);
+    assert_eq!(sent(&mut ben, &sends("ben", &[content("/db", 2)], Request::List)), [1, 2]);
+    let app = ann.started(&of("ann", start("web")));
+    let [kept] = &app.content[..] else { panic!("{app:?}") };
+    assert_eq!(
+        (&kept.who[..], kept.dirty, kept.revision.as_deref()),
+        ("ann", true, Some("8e7b834"))
+    );
+    assert!(kept.at_ms > 0 && kept.at_ms <= app.since_ms, "{app:?}");
+    // A newer one is that of the container, and of the application after its restart.
+    assert_eq!(sent(&mut ann, &sends("ann", &[content("/app.jar", 3)], Request::List)), [2, 3]);
+    assert_eq!(hashes(&apps(&mut ann).apps[0].content), [1]);
+    let again = Request::Restart { name: "web".into(), grace_ms: 60_000 };
+    assert_eq!(hashes(&ann.started(&of("ann", again)).content), [3]);
+    // `dev` says what it has sent when it starts the application.
+    let dev = sends("ben", &[content("/b", 4)], start("db"));
+    assert_eq!(hashes(&ben.started(&dev).content), [4]);
+    // The newest are kept, and nothing that is too long.
+    let many: Vec<_> = (10..30).map(|at| content(&format!("/{at}"), at)).collect();
+    for one in many {
+        sent(&mut ann, &sends("ann", &[one], Request::List));
+    }
+    let long = content(&"x".repeat(513), 99);
+    assert_eq!(
+        sent(&mut ann, &sends("ann", &[long], Request::List)),
+        [22, 23, 24, 25, 26, 27, 28, 29]
+    );
+    // Somebody without a name has sent nothing.
+    assert_eq!(ben.started(&start("plain")).content, []);
 }

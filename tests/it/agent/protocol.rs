@@ -3,7 +3,8 @@
 
 use diyadm_agent::protocol::{
     Answer, App, Apps, Broken, By, Bytes, Claim, Decoder, End, EndedBy, Failed, FrameKind, HEADER,
-    Hash, Hello, Lease, Line, Request, Start, State, Stream, Termination, append, json, name_fits,
+    Hash, Hello, Lease, Line, Request, SentContent, Start, State, Stream, Termination, append,
+    json, name_fits,
     transfer::{Chunk, Cut, Data, File, Hashes, MOST_CHUNK, Mtime, Need, Op, Reason, Refusal},
 };
 use proptest::{collection::vec, prelude::*};
@@ -154,6 +155,16 @@ proptest! {
             cwd: asked.then(|| path.clone()),
             replace: asked,
             grace_ms: number,
+            content: Vec::new(),
+        };
+        let sent = SentContent {
+            path: path.clone(),
+            hash: Hash(hash),
+            files: asked.then_some(number),
+            revision: asked.then(|| text.clone()),
+            dirty: asked,
+            who: text.clone(),
+            at_ms: number,
         };
         let file = File {
             path: path.clone(),
@@ -180,6 +191,7 @@ proptest! {
             debug_port: asked.then_some(8000),
             stand_in: asked,
             ended_by: asked.then(|| EndedBy::TakeOver(text.clone())),
+            content: vec![sent.clone()],
         };
         let lease = Lease {
             who: app.name.clone(),
@@ -193,11 +205,12 @@ proptest! {
             who: "ann".to_owned(),
             claim: if asked { Claim::TakeOver } else { Claim::Free },
             for_ms: asked.then_some(number),
+            sent: vec![sent.clone()],
             request: Box::new(Request::Start(start.clone())),
         };
         for request in [Request::By(by), Request::Start(start), Request::Step { id: 9, op: Op::File(file) }] {
-            let sent = json(FrameKind::Request, &request).unwrap();
-            let (frames, end) = decode(&mut Decoder::default(), &sent, &[3, 4]);
+            let frame = json(FrameKind::Request, &request).unwrap();
+            let (frames, end) = decode(&mut Decoder::default(), &frame, &[3, 4]);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(serde_json::from_slice::<Request>(&frames[0].1).unwrap(), request);
         }
@@ -207,6 +220,7 @@ proptest! {
                 apps: vec![app.clone()],
                 others: vec![1],
                 leases: vec![lease.clone()],
+                sent: vec![sent],
             }),
             Answer::Failed(Failed::Held(lease)),
             Answer::Failed(Failed::Runs(Box::new(app))),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Bytes;
+use super::{Bytes, SentContent};
 
 /// Answer to `List`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Apps {
     /// Who has the container: one lease for each person with an application there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<Lease>,
+    /// What was sent to the container, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<SentContent>,
 }
 
 /// One person's hold on a container. Times are durations, so that no two clocks are compared.
@@ -100,6 +103,9 @@ pub struct App {
     /// Why it was stopped, where its own user did not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
+    /// What was sent for it before the newest run started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<SentContent>,
 }
 
 /// Whether an application runs.

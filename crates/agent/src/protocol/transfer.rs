@@ -104,6 +104,16 @@ pub enum Op {
     },
     /// Writes a file, replacing a file or link.
     File(File),
+    /// Reads a part of a file: one [`Data`] of index 0, uncompressed, then `Done`. Fewer bytes at the
+    /// end of the file. An agent of an earlier version ends the transfer as for an invalid message.
+    Read {
+        /// Of which.
+        path: Bytes,
+        /// From this byte on.
+        offset: u64,
+        /// Number of bytes, at most [`MOST_CHUNK`].
+        length: u32,
+    },
     /// Syncs the names of files in chunks to the disk; their content is synced before they get
     /// their names. The last step of a sync.
     Keep,

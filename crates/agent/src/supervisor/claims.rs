@@ -30,6 +30,7 @@ impl Supervisor {
         if by.who.is_empty() || by.who.len() > MOST_WHO {
             return Err(Failed::Malformed { what: "the person has no name".to_owned() });
         }
+        self.record_sent(by);
         self.end_leases(Instant::now());
         let (name, starts) = match &*by.request {
             Request::Start(start) => (start.name.clone(), true),
