@@ -150,10 +150,12 @@ pub(crate) async fn compare(
 
 /// The agent of a container. None is uploaded, since nothing was sent to a container without one.
 async fn existing_agent(session: &Session<'_>, pick: &Pick) -> Result<Agent> {
-    let shown = &session.target.shown;
+    let (shown, typed) = (&session.target.shown, &session.target.typed);
     session.existing_agent(pick).await?.ok_or_else(|| {
         let what = format!("{} has no agent, which compares the content.", pick.shown());
-        let hint = format!("`diyadm sync FILE {shown}:/PATH` or `diyadm run {shown}` uploads one.");
+        let hint = format!(
+            "`diyadm sync FILE {shown}:/PATH` or `diyadm run {typed} -- COMMAND` uploads one."
+        );
         Failure::no(what, hint).explained_by(Topic::NoAgent).into()
     })
 }
@@ -198,7 +200,7 @@ fn sent_path(
 
 fn name_the_path(session: &Session<'_>, local: &Path) -> String {
     let local = quoted(&local.display().to_string());
-    format!("Name its path there: `diyadm diff {} {local} /PATH`.", session.target.shown)
+    format!("Name its path there: `diyadm diff {} {local} /PATH`.", session.target.typed)
 }
 
 /// Files without a hash could not be read.

@@ -58,7 +58,7 @@ fn ps_and_diff_compare_what_was_sent_by_content() {
     let diff = |args: &[&str]| typed.run(&[&["diff", "deploy/shop"], args].concat());
 
     // Before anything is sent, nobody knows its path.
-    diff(&["app.jar"]).code(2).stderr_has("Name its path there: `diyadm diff deploy/shop app.jar");
+    diff(&["app.jar"]).code(2).stderr_has("Name its path there: `diyadm diff deploy/shop");
     typed.run(&["sync", "app.jar", "deploy/shop:/tmp/app/"]).code(0);
     typed.run(&["run", "deploy/shop", "--detach", "--", "sleep", "1000"]).code(0);
     let app = typed.app("app");
