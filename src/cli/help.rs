@@ -23,7 +23,7 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// Shell lines for each command, shown at the end of its help.
-const EXAMPLES: [(&str, &[&str]); 36] = [
+const EXAMPLES: [(&str, &[&str]); 37] = [
     (
         "empty",
         &[
