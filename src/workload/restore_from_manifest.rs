@@ -3,11 +3,12 @@
 use jsonptr::PointerBuf;
 
 use super::{
-    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, REQUESTABLE_ANNOTATIONS, Subject,
+    Change, DISABLED, INJECTED, LABEL, ORIGINAL, OptOut, REQUESTABLE_ANNOTATIONS, SHAPE, Subject,
     annotate,
     emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, REPLICAS, makes, same, spec_fields},
     lists::Lists,
     patch::Patch,
+    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shape},
 };
 
 impl Subject<'_> {
@@ -26,7 +27,8 @@ impl Subject<'_> {
     }
 
     /// Sets only the fields that emptying changes to their values in `manifest`, for every
-    /// container in it, and removes leftovers of an unusable original. `writer` is diyadm's field
+    /// container in it, and removes leftovers of an unusable original. Fields of the Pod's shape are
+    /// among them where the annotation asks for them. `writer` is diyadm's field
     /// manager: annotations that it wrote are also taken from the manifest. With `decline` the
     /// object is opted out afterwards.
     ///
@@ -48,6 +50,9 @@ impl Subject<'_> {
         let (Some(pod), Some(wanted)) = (object.pod(), other.pod()) else {
             return Err("it has no pod template".to_owned());
         };
+        let shape = object.annotation(SHAPE).or_else(|| pod.annotation(SHAPE));
+        let shape = shape.and_then(|text| Shape::from_annotation(text).ok()).unwrap_or_default();
+        let is_shaped = |field: &&'static str| shape.target(field).is_some();
         let mut patch = Patch::default();
         let mut put = |at: &PointerBuf, now: Option<&str>, to: Option<&str>| {
             if !same(now, to) {
@@ -59,7 +64,8 @@ impl Subject<'_> {
         for (at, container) in pod.containers().iter().enumerate() {
             let same_name = wanted.containers().iter().find(|c| c.name() == container.name());
             let Some(wanted) = same_name else { continue };
-            for field in CONTAINER_FIELDS {
+            let shaped = SHAPED_IN_CONTAINER.into_iter().filter(is_shaped);
+            for field in CONTAINER_FIELDS.into_iter().chain(shaped) {
                 put(
                     &place(at).with_trailing_token(field),
                     container.field(field),
@@ -67,7 +73,7 @@ impl Subject<'_> {
                 );
             }
         }
-        for field in POD_FIELDS {
+        for field in POD_FIELDS.into_iter().chain(SHAPED_IN_POD.into_iter().filter(is_shaped)) {
             put(&pod.pointer().with_trailing_token(field), pod.field(field), wanted.field(field));
         }
         for field in spec_fields(object.workload()) {
@@ -143,5 +149,30 @@ mod tests {
         let other = workload("app:1", &json!({})).to_string().replace("\"x\"", "\"y\"");
         let wrong = subject.restore_from(&Subject::parse(&other).unwrap(), "diyadm", OptOut::Leave);
         assert_eq!(wrong.unwrap_err(), "it contains Deployment y, not Deployment x");
+    }
+
+    #[test]
+    fn restore_from_manifest_takes_the_shape_that_the_annotation_names() {
+        let limits = json!({ "limits": { "memory": "64Mi" } });
+        let mut real = workload("app:1", &json!({ "resources": limits }));
+        let shape = r#"{"resources":"none","cache":["/c"],"serviceAccountName":"builder"}"#;
+        real["metadata"]["annotations"] = json!({ SHAPE: shape });
+        let text = real.to_string();
+        let change = Subject::parse(&text).unwrap().empty(&Rules::default(), &Context::default());
+        let mut forged = played(&real, &change);
+        let pod = &forged["spec"]["template"]["spec"];
+        assert_eq!(pod["containers"][0]["resources"], json!({}), "{pod}");
+        assert!(pod["volumes"][0].is_object() && pod["serviceAccount"] == "builder", "{pod}");
+        forged["metadata"]["annotations"][ORIGINAL] = "{}".into();
+
+        // A variable that was deployed meanwhile is not the shape's.
+        let mut manifest = real.clone();
+        manifest["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{ "name": "B" }]);
+        let (text, manifest) = (forged.to_string(), manifest.to_string());
+        let change = Subject::parse(&text)
+            .unwrap()
+            .restore_from(&Subject::parse(&manifest).unwrap(), "diyadm", OptOut::Leave)
+            .unwrap();
+        assert_eq!(played(&forged, &change), real);
     }
 }

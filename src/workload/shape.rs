@@ -169,7 +169,8 @@ impl Shape {
     pub(super) fn target(&self, field: &str) -> Option<Shaped> {
         let value = match field {
             "resources" => match &self.resources {
-                Some(Resources::None) => return Some(Shaped::Set(None)),
+                // The API server writes an empty map where there are none.
+                Some(Resources::None) => return Some(Shaped::Set(Some("{}".to_owned()))),
                 Some(some @ Resources::Some { .. }) => Some(some.clone().into()),
                 None => None,
             },
@@ -202,8 +203,7 @@ fn variable((name, value): (&String, &String)) -> Value {
 pub(super) fn makes(field: &str, set: Option<&str>) -> Option<bool> {
     let starts = |first: char| set.is_some_and(|set| set.trim_start().starts_with(first));
     match field {
-        "resources" => Some(set.is_none() || starts('{')),
-        "securityContext" | "nodeSelector" => Some(starts('{')),
+        "resources" | "securityContext" | "nodeSelector" => Some(starts('{')),
         "env" | "envFrom" | "tolerations" => Some(starts('[')),
         "serviceAccountName" | "serviceAccount" => Some(starts('"')),
         _ => None,

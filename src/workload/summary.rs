@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Idle, LABEL, LEVEL, ORIGINAL, REQUESTABLE_ANNOTATIONS, SHAPED_IN_CONTAINER, Stamp, Subject,
-    assigned,
+    Idle, LABEL, LEVEL, ORIGINAL, REQUESTABLE_ANNOTATIONS, Stamp, Subject, assigned,
     emptied_fields::{AGENT_COMMAND, is_stand_in, same},
     original::{Original, Saved},
 };
@@ -122,10 +121,8 @@ pub(super) fn is_newer(old: &Original, new: &Original) -> bool {
         fields.into_iter().any(|field| match (of(old, field), of(new, field)) {
             (Some(old), Some(new)) => !same(old.was.as_deref(), new.was.as_deref()),
             // Rules that change between keeping and emptying such a field set it; a removed field
-            // is always removed, unless a shape asked for that.
-            (Some(only), None) | (None, Some(only)) => {
-                same_fields && only.set.is_none() && !SHAPED_IN_CONTAINER.contains(&only.field)
-            }
+            // is always removed.
+            (Some(only), None) | (None, Some(only)) => same_fields && only.set.is_none(),
             (None, None) => false,
         })
     };

@@ -10,6 +10,8 @@ use super::{
     rig::{Run, Workspace, diyadm},
 };
 
+mod on_node;
+
 fn pod(deployment: &Value) -> &Value {
     &deployment["spec"]["template"]["spec"]
 }
@@ -152,6 +154,14 @@ fn shape_is_restored_with_what_was_deployed_meanwhile() {
     assert_eq!(pod(&emptied)["containers"][0]["resources"], json!({}));
     cluster.run(&["restore", "deploy/web", "--wait=false"]).code(0);
     same("after no limits");
+
+    // Only the copy gets the variable.
+    let copy = ["empty", "deploy/web", "--copy", "me", "--dry-run=client", "-o", "json"];
+    let made = cluster.run(&[&copy[..], &["--env", "A=9"]].concat()).code(0).stdout;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let env = &pod(&made)["containers"][0]["env"];
+    assert!(env.as_array().unwrap().contains(&json!({ "name": "A", "value": "9" })), "{made}");
+    same("beside a copy");
 }
 
 /// Nothing was deployed meanwhile.
