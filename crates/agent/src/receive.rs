@@ -150,11 +150,10 @@ impl Session {
             }
             Op::Delete { path } => root.delete(&path).map(Effect::changed),
             Op::Read { path, offset, length } => {
-                let read = read::part(root, &path, offset, length);
-                read.map(|bytes| {
-                    Data { id, index: 0, zstd: false, bytes: &bytes }.append(&mut self.out)
+                read::part(root, &path, offset, length).map(|bytes| {
+                    Data { id, index: 0, zstd: false, bytes: &bytes }.append(&mut self.out);
+                    Effect::default()
                 })
-                .map(|()| Effect::default())
             }
             Op::Keep => self.keep().map(|()| Effect::default()),
         };
