@@ -89,7 +89,7 @@ pub enum Command {
     Stop(dev::Stop),
     /// Stop an application and start it again
     Restart(dev::App),
-    /// Set how long a workload stays empty, and your applications in it run
+    /// Set how long a workload stays empty and your applications run
     Extend(dev::Extend),
     /// Forward local ports to a Pod
     #[command(visible_alias = "port-forward")]

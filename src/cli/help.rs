@@ -278,9 +278,10 @@ mod tests {
     }
 
     /// Flags that are about different things in different commands.
-    const OWN_TEXT: [&str; 18] = [
+    const OWN_TEXT: [&str; 19] = [
         "all",
         "dry-run",
+        "env",
         "exclude",
         "filename",
         "for",

@@ -22,7 +22,7 @@ pub struct ShapeFlags {
     #[arg(long, value_name = "NAME=AMOUNT,…", value_delimiter = ',', value_parser = amount)]
     pub limits: Vec<(String, String)>,
     /// Environment variable of the empty container; can be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = env)]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = env)]
     pub env: Vec<(String, String)>,
     /// ConfigMap or Secret whose entries are environment variables of the empty container; can be
     /// repeated
