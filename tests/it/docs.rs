@@ -22,6 +22,7 @@ mod links;
 mod output;
 mod pictures;
 mod runner;
+mod terms;
 
 pub(crate) use self::{blocks::pages, runner::Reader};
 
