@@ -1,12 +1,13 @@
-//! The Chinese pages have the flags, annotations and commands of the English ones.
+//! The Chinese pages have the flags, annotations, commands and table rows of the English ones.
 
 use std::{collections::BTreeSet, fs};
 
 use super::{blocks::pages, root};
 
-/// The text between backquotes, outside of blocks.
-fn code_spans(text: &str) -> Vec<String> {
-    let (mut in_block, mut prose) = (false, String::new());
+/// The text without blocks.
+fn prose(text: &str) -> String {
+    let mut in_block = false;
+    let mut prose = String::new();
     for line in text.lines() {
         if line.starts_with("```") {
             in_block = !in_block;
@@ -15,7 +16,12 @@ fn code_spans(text: &str) -> Vec<String> {
             prose.push('\n');
         }
     }
-    prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    prose
+}
+
+/// What is between backquotes.
+fn code_spans(prose: &str) -> impl Iterator<Item = &str> {
+    prose.split('`').skip(1).step_by(2)
 }
 
 /// The longest prefix that a name can be.
@@ -24,10 +30,14 @@ fn name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Flags (`--all`), annotations (`diyadm.io/image`) and commands (`diyadm empty`) of a page.
+/// Flags (`--all`), annotations (`diyadm.io/image`) and commands (`diyadm empty`) of a page, and
+/// what its tables explain, with the backquotes.
 fn terms(text: &str) -> BTreeSet<String> {
-    let mut terms = BTreeSet::new();
-    for span in code_spans(text) {
+    let prose = prose(text);
+    let first_cells = prose.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let explained = first_cells.flat_map(code_spans).map(|span| format!("`{span}`"));
+    let mut terms = explained.collect::<BTreeSet<_>>();
+    for span in code_spans(&prose) {
         let words: Vec<_> = span.split_whitespace().collect();
         for (at, word) in words.iter().enumerate() {
             let next = words.get(at + 1).copied().unwrap_or_default();
@@ -63,17 +73,16 @@ fn docs_terms_of_english_pages_are_on_the_chinese_pages() {
 
 /// Whether the text has the term as whole words: `--copy` is not in `--copy-of`.
 fn shows(text: &str, term: &str) -> bool {
-    text.match_indices(term).any(|(at, _)| {
-        let after = text[at + term.len()..].chars().next();
-        !after.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-')
-    })
+    let is_in_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(term).any(|(at, _)| !text[at + term.len()..].starts_with(is_in_word))
 }
 
 #[test]
 fn docs_terms_are_found() {
     let text = "`empty --copy NAME`, `diyadm.io/copy: NAME`\n```sh\ndiyadm run --share\n```\n\
-                `kubectl diyadm …` and `diyadm diff deploy/web a.jar`, `--ready=app`\n";
+                `kubectl diyadm …` and `diyadm diff deploy/web a.jar`, `--ready=app`\n\
+                | `for` | `8h` |\n";
     let found = terms(text).into_iter().collect::<Vec<_>>();
-    assert_eq!(found, ["--copy", "--ready", "diyadm diff", "diyadm.io/copy"]);
+    assert_eq!(found, ["--copy", "--ready", "`for`", "diyadm diff", "diyadm.io/copy"]);
     assert!(shows("see `--copy me`", "--copy") && !shows("`--copy-of`", "--copy"));
 }
