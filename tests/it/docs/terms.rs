@@ -30,14 +30,17 @@ fn name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Flags (`--all`), annotations (`diyadm.io/image`) and commands (`diyadm empty`) of a page, and
-/// what its tables explain, with the backquotes.
-fn terms(text: &str) -> BTreeSet<String> {
+/// What is between backquotes in the first column of tables.
+fn table_rows(text: &str) -> BTreeSet<String> {
     let prose = prose(text);
-    let first_cells = prose.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
-    let explained = first_cells.flat_map(code_spans).map(|span| format!("`{span}`"));
-    let mut terms = explained.collect::<BTreeSet<_>>();
-    for span in code_spans(&prose) {
+    let cells = prose.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    cells.flat_map(code_spans).map(str::to_owned).collect()
+}
+
+/// Flags (`--all`), annotations (`diyadm.io/image`) and commands (`diyadm empty`) of a page.
+fn terms(text: &str) -> BTreeSet<String> {
+    let mut terms = BTreeSet::new();
+    for span in code_spans(&prose(text)) {
         let words: Vec<_> = span.split_whitespace().collect();
         for (at, word) in words.iter().enumerate() {
             let next = words.get(at + 1).copied().unwrap_or_default();
@@ -63,9 +66,11 @@ fn docs_terms_of_english_pages_are_on_the_chinese_pages() {
             _ => root().join("docs/zh").join(name),
         };
         let chinese = fs::read_to_string(chinese).unwrap();
-        let english = terms(&fs::read_to_string(&page).unwrap());
-        assert!(name != "commands.md" || english.contains("diyadm empty"), "{english:?}");
-        let lacks = english.into_iter().filter(|term| !shows(&chinese, term));
+        let english = fs::read_to_string(&page).unwrap();
+        let rows = table_rows(&chinese);
+        let lacks_row = table_rows(&english).into_iter().filter(|row| !rows.contains(row));
+        missing.extend(lacks_row.map(|row| format!("a table of the Chinese {name} lacks `{row}`")));
+        let lacks = terms(&english).into_iter().filter(|term| !shows(&chinese, term));
         missing.extend(lacks.map(|term| format!("the Chinese {name} lacks `{term}`")));
     }
     assert!(missing.is_empty(), "{missing:#?}");
@@ -81,8 +86,9 @@ fn shows(text: &str, term: &str) -> bool {
 fn docs_terms_are_found() {
     let text = "`empty --copy NAME`, `diyadm.io/copy: NAME`\n```sh\ndiyadm run --share\n```\n\
                 `kubectl diyadm …` and `diyadm diff deploy/web a.jar`, `--ready=app`\n\
-                | `for` | `8h` |\n";
+                | `for`, `image` | `8h` |\n";
     let found = terms(text).into_iter().collect::<Vec<_>>();
-    assert_eq!(found, ["--copy", "--ready", "`for`", "diyadm diff", "diyadm.io/copy"]);
+    assert_eq!(found, ["--copy", "--ready", "diyadm diff", "diyadm.io/copy"]);
+    assert_eq!(table_rows(text).into_iter().collect::<Vec<_>>(), ["for", "image"]);
     assert!(shows("see `--copy me`", "--copy") && !shows("`--copy-of`", "--copy"));
 }
