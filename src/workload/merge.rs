@@ -96,7 +96,13 @@ fn by_key(list: &[Value]) -> HashMap<String, usize> {
 
 fn key(item: &Value) -> String {
     let name = item.get("name").and_then(Value::as_str);
-    name.map_or_else(|| item.to_string(), |name| format!("name {name}"))
+    // The API server sorts the keys of custom resources.
+    let sorted = || {
+        let mut item = item.clone();
+        item.sort_all_objects();
+        item.to_string()
+    };
+    name.map_or_else(sorted, |name| format!("name {name}"))
 }
 
 #[cfg(test)]
@@ -156,6 +162,19 @@ mod tests {
             let found = unmerged(Some(&later.to_string()), Some(&own), set.as_deref());
             assert_eq!(found, left.map(|left| left.to_string()), "{own} {later}");
         }
+    }
+
+    #[test]
+    fn order_of_keys_does_not_matter() {
+        let ours = json!([{ "key": "a", "operator": "Exists", "effect": "NoSchedule" }]);
+        let (stored, other) = (
+            r#"{"effect":"NoSchedule","key":"a","operator":"Exists"}"#,
+            r#"{"key":"b","operator":"Exists"}"#,
+        );
+        let now = format!("[{stored},{other}]");
+        assert_eq!(merged(Some(&now), &ours).as_deref(), Some(now.as_str()));
+        let left = unmerged(Some(&now), None, Some(&ours.to_string()));
+        assert_eq!(left, Some(format!("[{other}]")));
     }
 
     #[test]

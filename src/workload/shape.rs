@@ -159,9 +159,16 @@ impl Shape {
         Ok(Some(text))
     }
 
-    /// The volumes of its caches.
+    /// The volumes of its caches; of several for one folder the first, since the API server refuses
+    /// a second mount.
     pub(super) fn caches(&self) -> Vec<Cache> {
-        self.cache.iter().flatten().filter_map(|text| Cache::parse(text).ok()).collect()
+        let mut caches: Vec<Cache> = Vec::new();
+        for cache in self.cache.iter().flatten().filter_map(|text| Cache::parse(text).ok()) {
+            if caches.iter().all(|other| other.path != cache.path) {
+                caches.push(cache);
+            }
+        }
+        caches
     }
 
     /// What it makes of a field of [`SHAPED_IN_CONTAINER`] or [`SHAPED_IN_POD`].
@@ -214,4 +221,17 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> Option<bool> {
 pub(super) fn is_merged(field: &str) -> bool {
     ["resources", "env", "envFrom", "securityContext", "nodeSelector", "tolerations"]
         .contains(&field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_has_one_volume() {
+        let cache = ["/root/.m2", "/root/.m2/", "/root/.m2=claim", "/cache"].map(ToOwned::to_owned);
+        let shape = Shape { cache: Some(cache.into()), ..Shape::default() };
+        let paths: Vec<_> = shape.caches().into_iter().map(|cache| cache.path).collect();
+        assert_eq!(paths, ["/root/.m2", "/cache"]);
+    }
 }

@@ -4,6 +4,10 @@
 //! only patch it can forge its original, but could not change its command directly: only the image
 //! of a Pod.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use super::{
     ORIGINAL, SHAPED_IN_POD, Subject, assigned, emptied_fields::same, original::Original,
     shape::is_merged,
@@ -74,16 +78,28 @@ impl std::fmt::Display for FromOriginal {
     /// `container app: command: none -> ["sh"]`, escaped for a terminal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { container, field, before, after } = self;
-        let [before, after] = [before, after].map(|text| text.as_deref().unwrap_or("none"));
+        let [before, after] = [before, after].map(|text| shown(field, text.as_deref()));
         let place =
             if container.is_empty() { "pod".to_owned() } else { format!("container {container}") };
         f.write_str(&escaped(&format!("{place}: {field}: {before} -> {after}")))
     }
 }
 
+/// A value for a message; of variables their names, since a value may be a secret.
+fn shown<'a>(field: &str, text: Option<&'a str>) -> Cow<'a, str> {
+    match text {
+        Some(text) if field == "env" => {
+            let all: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+            let names: Vec<_> = all.iter().filter_map(|one| one["name"].as_str()).collect();
+            names.join(",").into()
+        }
+        text => text.unwrap_or("none").into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::workload::{Context, OptOut, Rules};
@@ -115,6 +131,14 @@ mod tests {
             .iter()
             .map(ToString::to_string)
             .collect()
+    }
+
+    #[test]
+    fn values_of_variables_are_not_shown() {
+        let env = r#"[{"name":"A","value":"1"},{"name":"PASSWORD","value":"hunter2"}]"#;
+        assert_eq!(shown("env", Some(env)), "A,PASSWORD");
+        assert_eq!(shown("env", None), "none");
+        assert_eq!(shown("command", Some("[]")), "[]");
     }
 
     #[test]
