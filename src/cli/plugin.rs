@@ -57,3 +57,23 @@ fn renamed(mut command: Command) -> Command {
     });
     command.mut_subcommands(renamed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn helps(command: &mut Command) -> Vec<String> {
+        let mut all = vec![command.render_long_help().to_string()];
+        all.extend(command.get_subcommands_mut().flat_map(helps));
+        all
+    }
+
+    #[test]
+    fn help_of_the_plugin_has_no_command_without_kubectl() {
+        let helps = helps(&mut renamed(Cli::command().bin_name("kubectl diyadm")));
+        assert!(helps.len() > 30, "{}", helps.len());
+        for help in helps {
+            assert!(!help.contains("`diyadm "), "{help}");
+        }
+    }
+}

@@ -85,17 +85,21 @@ pub fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
     let mut command = Cli::command();
     command.build();
     let start = positional(&command, words, 1)?;
-    let name = command.find_subcommand(&words[start])?.get_name();
-    let takes_command = ["shell", "run"].contains(&name);
-    if error.kind() != ErrorKind::UnknownArgument || !takes_command || invalid.starts_with('-') {
+    let command = command.find_subcommand(&words[start])?;
+    if error.kind() != ErrorKind::UnknownArgument || invalid.starts_with('-') {
         return None;
     }
     let at = words.iter().skip(start + 1).position(|word| word == invalid)? + start + 1;
     let typed = |words: &[OsString]| {
         words.iter().map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
     };
-    let (before, command) = (typed(&words[1..at]), typed(&words[at..]));
-    Some(format!("The command goes behind `--`: `diyadm {before} -- {command}`."))
+    let (before, rest) = (typed(&words[1..at]), typed(&words[at..]));
+    if ["shell", "run"].contains(&command.get_name()) {
+        return Some(format!("The command goes behind `--`: `diyadm {before} -- {rest}`."));
+    }
+    let reads_files = command.get_arguments().any(|arg| arg.get_long() == Some("filename"));
+    (reads_files && command.get_positionals().next().is_none())
+        .then(|| format!("Files are given with -f: `diyadm {before} -f {rest}`."))
 }
 
 /// The same error with its arguments [`escaped`]: clap quotes them unchanged, and they may be
@@ -155,13 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn missing_double_dash_is_suggested() {
+    fn missing_double_dash_or_flag_of_files_is_suggested() {
         for (line, expected) in [
             (
                 "diyadm run deploy/x java -jar a.jar",
                 Some("`diyadm run deploy/x -- java -jar a.jar`"),
             ),
             ("diyadm exec -n s deploy/x ls", Some("`diyadm exec -n s deploy/x -- ls`")),
+            ("diyadm mutate app.yaml", Some("`diyadm mutate -f app.yaml`")),
             ("diyadm status --no-such-flag", None),
         ] {
             let words = words(line);

@@ -1,7 +1,5 @@
 //! `diyadm diff`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Error, Result};
 
 use super::inside::{block, bytes};
@@ -35,28 +33,29 @@ pub(super) fn run(global: &Global, args: &Diff) -> Result<Code> {
         ignore_files: !args.no_ignore,
         ..Options::default()
     };
-    let comparison = block(async {
+    let (comparison, now_ms) = block(async {
         let work = async {
             let cluster = Cluster::connect(&global.connection).await?;
             let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
             let remote = args.remote.clone().map(|path| bytes(path.into()));
-            compare(&session, &args.local, remote, options).await
+            let comparison = compare(&session, &args.local, remote, options).await?;
+            anyhow::Ok((comparison, cluster.now_ms()))
         };
         tokio::select! {
-            compared = work => compared.map_err(not_one),
+            compared = work => compared.map_err(with_exit_code_above_one),
             () = interrupted() => Err(Failure::interrupted("").into()),
         }
     })?;
     if args.output == DiffFormat::Json {
         terminal::print(&format!("{:#}\n", serde_json::to_value(&comparison)?))?;
     } else {
-        print(&terminal, &comparison)?;
+        print(&terminal, &comparison, now_ms)?;
     }
     Ok(if comparison.same { Code::Done } else { Code::No })
 }
 
 /// 1 says that both differ, so that a failure has another code.
-fn not_one(error: Error) -> Error {
+fn with_exit_code_above_one(error: Error) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) if failure.is_no() => Failure { code: Code::Usage, ..failure }.into(),
         Ok(failure) => failure.into(),
@@ -64,7 +63,7 @@ fn not_one(error: Error) -> Error {
     }
 }
 
-fn print(terminal: &Terminal, comparison: &Comparison) -> Result<()> {
+fn print(terminal: &Terminal, comparison: &Comparison, now_ms: u64) -> Result<()> {
     let Comparison { pod, container, local, remote, same, differences, archive, sent } = comparison;
     let there = format!("{remote} in {pod}/{container}");
     if *same {
@@ -94,8 +93,6 @@ fn print(terminal: &Terminal, comparison: &Comparison) -> Result<()> {
         terminal.say(&format!("{local} differs from {there}{of}"));
     }
     if let Some(sent) = sent {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let revision = match &sent.revision {
             Some(commit) if sent.dirty => format!(", from {} (dirty)", short(commit)),
             Some(commit) => format!(", from {}", short(commit)),

@@ -11,7 +11,7 @@ use crate::{
         table::span,
         target::{EXEC, demand},
     },
-    exit::Code,
+    exit::{self, Code, Topic},
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
@@ -22,13 +22,25 @@ pub(super) fn run(global: &Global, args: &Extend) -> Result<Code> {
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &[]).await?;
-        let is_extended = session.extend_workload(args.time).await?;
+        let is_extended = match session.extend_workload(args.time).await {
+            // The applications may be extended without the right to patch the workload.
+            Err(error) if exit::topic(&error) == Some(Topic::Forbidden) => {
+                terminal.warn(&format!("the workload keeps its end: {error:#}"));
+                false
+            }
+            outcome => outcome?,
+        };
         match in_container(&session, args).await {
-            // There may be no application, or no Pod.
-            Err(_) if is_extended => Ok(Code::Done),
+            Err(error) if is_extended && has_no_applications(&error) => Ok(Code::Done),
             outcome => outcome,
         }
     })
+}
+
+/// Whether the user has no applications that could be extended.
+fn has_no_applications(error: &anyhow::Error) -> bool {
+    let topics = [Topic::NoPods, Topic::Waiting, Topic::NothingStarted, Topic::Forbidden];
+    exit::topic(error).is_some_and(|topic| topics.contains(&topic))
 }
 
 /// Extends the lease of the user's applications in the container.

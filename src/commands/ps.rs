@@ -1,9 +1,6 @@
 //! `diyadm ps`.
 
-use std::{
-    convert::Infallible,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{convert::Infallible, time::Duration};
 
 use anyhow::Result;
 use tokio::time::sleep;
@@ -102,7 +99,6 @@ fn shown(session: &Session<'_>, args: &Ps, seen: &[ContainerApps]) -> String {
     if seen.iter().all(|seen| is_nothing(&seen.apps)) {
         return nothing(session);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let now_ms = session.cluster.now_ms();
     table(seen, args.output == Listing::Wide, terminal::table_width(), now_ms)
 }

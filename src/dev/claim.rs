@@ -1,10 +1,8 @@
 //! What the user claims of a container, and leases as text.
 
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, time::Duration};
 
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::{flags::LeaseFlags, table::span};
@@ -16,8 +14,8 @@ pub(crate) struct UserClaim {
     pub(super) claim: Cell<Claim>,
     /// How long the lease of the next start lasts; `None` leaves its end as it is.
     pub(super) for_ms: Cell<Option<u64>>,
-    /// When the lease ends that was asked for.
-    ends: Cell<Option<Instant>>,
+    /// When the lease ends that was asked for, by the API server's clock.
+    ends: Cell<Option<Timestamp>>,
     /// Whether an application ended with its lease.
     pub(super) is_over: Cell<bool>,
     /// The user's name for the API server, asked when something is started or stopped; `None` if
@@ -38,19 +36,19 @@ impl UserClaim {
 
     /// An application was started as claimed. Once: whoever takes over afterwards keeps the container,
     /// and the end of the lease may be changed.
-    pub(super) fn is_met(&self) {
+    pub(super) fn is_met(&self, now: Timestamp) {
         if self.claim.get() == Claim::TakeOver {
             self.claim.set(Claim::Free);
         }
         if let Some(ms) = self.for_ms.take() {
-            self.ends.set(Instant::now().checked_add(Duration::from_millis(ms)));
+            self.ends.set(now.checked_add(Duration::from_millis(ms)).ok());
         }
     }
 
     /// Asks for the rest of the time in a new container, which has no lease yet.
-    pub(super) fn renew(&self) {
-        let left = self.ends.get().map(|end| end.saturating_duration_since(Instant::now()));
-        let left = left.and_then(|left| u64::try_from(left.as_millis()).ok());
+    pub(super) fn renew(&self, now: Timestamp) {
+        let left = self.ends.get().map(|end| end.duration_since(now).as_millis());
+        let left = left.and_then(|left| u64::try_from(left).ok());
         self.for_ms.set(left.filter(|left| *left > 0));
     }
 }
@@ -83,13 +81,16 @@ mod tests {
     fn new_container_gets_the_rest_of_the_time() {
         let flags = LeaseFlags { take_over: true, share: false, time: Some(3_600_000) };
         let claim = UserClaim::from_flags(&flags);
-        claim.is_met();
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        claim.is_met(at(1000));
         assert_eq!((claim.claim.get(), claim.for_ms.get()), (Claim::Free, None));
-        claim.renew();
-        assert!(claim.for_ms.get().is_some_and(|left| left <= 3_600_000 && left > 3_000_000));
+        claim.renew(at(2000));
+        assert_eq!(claim.for_ms.get(), Some(3_599_000));
+        claim.renew(at(3_601_000));
+        assert_eq!(claim.for_ms.get(), None);
         let unlimited = UserClaim::default();
-        unlimited.is_met();
-        unlimited.renew();
+        unlimited.is_met(at(1000));
+        unlimited.renew(at(2000));
         assert_eq!(unlimited.for_ms.get(), None);
     }
 

@@ -151,10 +151,11 @@ pub(crate) async fn compare(
 /// The agent of a container. None is uploaded, since nothing was sent to a container without one.
 async fn existing_agent(session: &Session<'_>, pick: &Pick) -> Result<Agent> {
     let (shown, typed) = (&session.target.shown, &session.target.typed);
+    let flags = typed.strip_prefix(shown.as_str()).unwrap_or_default();
     session.existing_agent(pick).await?.ok_or_else(|| {
         let what = format!("{} has no agent, which compares the content.", pick.shown());
         let hint = format!(
-            "`diyadm sync FILE {shown}:/PATH` or `diyadm run {typed} -- COMMAND` uploads one."
+            "`diyadm sync FILE {shown}:/PATH{flags}` or `diyadm run {typed} -- COMMAND` uploads one."
         );
         Failure::no(what, hint).explained_by(Topic::NoAgent).into()
     })

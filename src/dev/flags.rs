@@ -74,6 +74,6 @@ pub struct EventFlags {
 /// Formats of events.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventFormat {
-    /// One JSON object for each event and line (`diyadm schema events`); messages go to stderr
+    /// One JSON object for each event and line (schema `events`); messages go to stderr
     Json,
 }

@@ -22,6 +22,7 @@ pub(crate) async fn revision(folder: &Path) -> Option<Revision> {
     let mut git = Command::new("git");
     // Without a lock, which would disturb the user's own git.
     git.args(["--no-optional-locks", "status", "--porcelain=v2", "--branch"]);
+    git.arg("--untracked-files=normal");
     git.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = timeout(MOST, git.output()).await.ok()?.ok()?;
     output.status.success().then(|| parse(&String::from_utf8_lossy(&output.stdout)))?

@@ -1,8 +1,8 @@
 //! Requests in the user's name, and warnings about the end of a lease.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -16,6 +16,8 @@ use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request, SentContent};
 
 /// How long before the end of a lease its holder is warned.
 const WARNING: Duration = Duration::from_secs(15 * 60);
+/// How often the ends are looked at again.
+const LOOK: Duration = Duration::from_secs(5 * 60);
 /// How long an agent may take to keep what was sent.
 const RECORD: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,7 @@ impl Session<'_> {
         let request = self.by(agent, request, sent);
         let answer = self.ask(agent, &request).await?;
         if let Answer::Started(_) = answer {
-            self.claim.is_met();
+            self.claim.is_met(self.cluster.now());
         }
         Ok(answer)
     }
@@ -99,8 +101,9 @@ impl Session<'_> {
         request
     }
 
-    /// Warns when the lease of an application, or the time of its workload, is about to end. `lease`
-    /// is how long the lease lasts as last seen. Never completes.
+    /// Warns each time that the lease of an application, or the time of its workload, is about to
+    /// end: either may be extended, or set, at any time. `lease` is how long the lease lasts as last
+    /// seen. Never completes.
     pub(crate) async fn warn_of_end(
         &self,
         pick: &Pick,
@@ -109,31 +112,41 @@ impl Session<'_> {
     ) -> Infallible {
         let mut lease = lease.map(Duration::from_millis);
         let mut workload = self.known_left();
-        let left = loop {
-            let Some(left) = lease.into_iter().chain(workload).min() else {
-                return pending().await;
-            };
-            let Some(wait) = left.checked_sub(WARNING) else { break left };
+        let mut is_warned = false;
+        loop {
+            let left = lease.into_iter().chain(workload).min();
+            let is_near = left.is_some_and(|left| left <= WARNING);
+            if let Some(left) = left.filter(|_| is_near && !is_warned) {
+                let (time, shown) = (span(millis_of(left)), &self.target.shown);
+                let what = if workload == Some(left) {
+                    format!("{shown} will be restored in {time}")
+                } else {
+                    format!("{app} will be stopped in {time}")
+                };
+                let extend = format!("`diyadm extend {} 2h` gives it two hours", self.target.typed);
+                self.terminal.warn(&format!("{what}: {extend}"));
+            }
+            is_warned = is_near;
             // A little later, so that less than the limit is left then.
-            sleep(wait + Duration::from_secs(1)).await;
-            // It may have been extended.
-            (lease, workload) = (self.left(pick, app).await, self.workload_left().await);
-        };
-        let (time, shown) = (span(millis_of(left)), &self.target.shown);
-        let what = if workload == Some(left) {
-            format!("{shown} will be restored in {time}")
-        } else {
-            format!("{app} will be stopped in {time}")
-        };
-        let extend = format!("`diyadm extend {} 2h` gives it two hours", self.target.typed);
-        self.terminal.warn(&format!("{what}: {extend}"));
-        pending().await
+            let until = left.map(|left| left.saturating_sub(WARNING) + Duration::from_secs(1));
+            let wait = until.filter(|_| !is_near).map_or(LOOK, |until| until.min(LOOK));
+            sleep(wait).await;
+            // Without an answer, it ends as last seen.
+            let passed = |left: Option<Duration>| left.map(|left| left.saturating_sub(wait));
+            lease = self.left(pick, app).await.unwrap_or_else(|_| passed(lease));
+            workload = self.workload_left().await.unwrap_or_else(|_| passed(workload));
+        }
     }
 
-    /// How long the lease of an application lasts; `None` without an end, and without an answer.
-    async fn left(&self, pick: &Pick, app: &str) -> Option<Duration> {
-        let apps = self.existing_agent(pick).await.ok()??.apps().await?;
-        lease_of(&apps.leases, app)?.left_ms.map(Duration::from_millis)
+    /// How long the lease of an application lasts; `None` without an end.
+    ///
+    /// # Errors
+    /// The agent does not answer.
+    async fn left(&self, pick: &Pick, app: &str) -> Result<Option<Duration>> {
+        let agent = self.existing_agent(pick).await?;
+        let apps = agent.context("there is no agent")?.apps().await.context("no answer")?;
+        let left = lease_of(&apps.leases, app).and_then(|lease| lease.left_ms);
+        Ok(left.map(Duration::from_millis))
     }
 }
 

@@ -246,7 +246,7 @@ async fn work(
             Err(leave) => return Ok(leave),
         };
         if pick != place.pick {
-            session.claim.renew();
+            session.claim.renew(session.cluster.now());
         }
         session.terminal.done(&format!("continuing in {}", pick.shown()), None);
         session.events.send(&Event::continuing(&pick))?;

@@ -37,8 +37,12 @@ impl Session<'_> {
     }
 
     /// How long the workload stays empty now.
-    pub(super) async fn workload_left(&self) -> Option<Duration> {
-        self.left_of(&self.target.workload(self.cluster).await.ok()??)
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub(super) async fn workload_left(&self) -> Result<Option<Duration>> {
+        let now = self.target.workload(self.cluster).await?;
+        Ok(now.and_then(|object| self.left_of(&object)))
     }
 
     /// How long a workload in this form stays empty; zero if its time is over.
@@ -56,7 +60,7 @@ impl Session<'_> {
             namespace: &found.namespace,
             name: &found.name,
         };
-        self.workload_left().await == Some(Duration::ZERO)
+        self.workload_left().await.is_ok_and(|left| left == Some(Duration::ZERO))
             && self.cluster.missing(&[right]).await.is_ok_and(|missing| missing.is_empty())
     }
 

@@ -31,6 +31,11 @@ impl Cluster {
         let here = Timestamp::now();
         here.checked_add(ahead).unwrap_or(here)
     }
+
+    /// The same in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now().as_millisecond().unsigned_abs()
+    }
 }
 
 /// When the server answered. `Date` has the form of an e-mail's date.

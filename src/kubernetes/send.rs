@@ -151,10 +151,11 @@ impl Cluster {
         let failed = |error| Refused { error, wish: None };
         let response = self.client.send(request.map(Body::from)).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
+        // Before the body, which may take long.
+        self.clock.set(&parts.headers);
         let bytes = body.collect_bytes().await.map_err(failed)?;
         self.reached.store(true, Relaxed);
         self.warnings.print(&parts.headers);
-        self.clock.set(&parts.headers);
         let code = parts.status.as_u16();
         if code < 400 {
             return parse(&bytes).map_err(|error| failed(kube::Error::SerdeError(error)));

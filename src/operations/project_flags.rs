@@ -42,7 +42,9 @@ pub(crate) fn empty_args(
     }
     let base = EmptyingFlags::default();
     let shape = ShapeFlags { file: project.empty.shape(), ..ShapeFlags::default() };
-    let flags = EmptyingFlags { image, idle, containers, registry, pull_secrets, shape, ..base };
+    let stand_in = project.empty.stand_in;
+    let flags =
+        EmptyingFlags { image, idle, containers, registry, pull_secrets, stand_in, shape, ..base };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }

@@ -247,7 +247,9 @@ impl Supervisor {
         // One for each: what all were sent must fit into one frame.
         let mut left = MOST_APPS;
         for app in &mut apps {
-            app.content.truncate(left);
+            // The newest are last.
+            let excess = app.content.len().saturating_sub(left);
+            app.content.drain(..excess);
             left -= app.content.len();
         }
         Apps {

@@ -31,6 +31,9 @@ pub(crate) struct Empty {
     /// How many replicas while it is empty.
     #[serde(default)]
     pub(crate) replicas: Option<u32>,
+    /// Whether the workload's own command runs while no other application does.
+    #[serde(default, rename = "standIn")]
+    pub(crate) stand_in: Option<bool>,
     /// `none`, or requests and limits of the empty container.
     #[serde(default)]
     #[schemars(with = "Option<shape::ResourcesForm>")]

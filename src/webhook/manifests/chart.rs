@@ -77,7 +77,7 @@ pub fn chart_files() -> Result<[(&'static str, String); 3]> {
     let version = env!("CARGO_PKG_VERSION");
     let about = format!(
         "apiVersion: v2\nname: diyadm\ndescription: {}\ntype: application\nversion: {version}\n\
-         appVersion: {version}\nkubeVersion: \">=1.21.0-0\"\n",
+         appVersion: {version}\nkubeVersion: \">=1.26.0-0\"\n",
         env!("CARGO_PKG_DESCRIPTION"),
     );
     let (webhook, expire) = templates()?;

@@ -142,3 +142,28 @@ fn second_person_is_refused_or_takes_over() {
     let [lease] = &leases()[..] else { panic!("one lease") };
     assert_eq!(lease["who"], names[winner]);
 }
+
+#[test]
+fn end_of_a_lease_is_announced_and_restores_a_workload_that_is_over() {
+    let node = require!(Workspace::on_node("lease-end"));
+    let (name, folder) = (node.name, node.folder());
+    let _typed = Typed::emptied(&node);
+    let words =
+        |args: &[&'static str]| [&[args[0], "-n", name, "deploy/shop"], &args[1..]].concat();
+    let run = |args: &[&'static str]| node.diyadm(folder, &words(args));
+
+    // Less than 15 minutes: the terminal says so at once.
+    let mut follows = node.program(folder);
+    follows.args(words(&["run", "--for", "10m", "--", "sleep", "1000"]));
+    let mut follows = follows.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follows.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("app will be stopped in") && line.contains("extend")));
+    run(&["stop"]).code(0);
+    assert_eq!(follows.wait().unwrap().code(), Some(143));
+
+    run(&["empty", "--for", "1ms", "--wait=false"]).code(0);
+    run(&["run", "--for", "1s", "--", "sleep", "1000"])
+        .code(143)
+        .stderr_has("its lease ended")
+        .stderr_has("deployment/shop restored");
+}
