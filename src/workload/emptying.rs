@@ -8,7 +8,7 @@ use super::{
     expiry,
     newer::Newer,
     old_object::OldObject,
-    original::Original,
+    original::{Original, Saved},
     patch::Patch,
     rewritten, rollout_undo, summary,
     template::{self, EmptyingSpec},
@@ -130,10 +130,19 @@ pub(super) fn refused(object: &Object<'_>, before: &OldObject<'_>, warning: Warn
         return change;
     }
     let newer = Newer::compare(Some(&old.object), object, None);
+    let pod = object.pod();
     for emptied in &mut original.containers {
-        emptied.saved.retain(|saved| !newer.speaks_of(At::Container(&emptied.name), saved));
+        let containers = pod.as_ref().map_or(&[][..], |pod| pod.containers());
+        let container = containers.iter().find(|container| container.name() == emptied.name);
+        let now = |field: &str| container.and_then(|container| container.field(field));
+        let at = At::Container(&emptied.name);
+        let stays = |saved: &Saved| !newer.speaks_of(at, saved) || saved.is_mixed(now(saved.field));
+        emptied.saved.retain(stays);
     }
-    original.pod.retain(|saved| !newer.speaks_of(At::Pod, saved));
+    let now = |field: &str| pod.as_ref().and_then(|pod| pod.field(field));
+    original
+        .pod
+        .retain(|saved| !newer.speaks_of(At::Pod, saved) || saved.is_mixed(now(saved.field)));
     original.spec.retain(|saved| !newer.speaks_of(At::Spec, saved));
     let text = original.seal();
     if object.annotation(ORIGINAL) != Some(&text) {

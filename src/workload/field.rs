@@ -69,7 +69,7 @@ impl Field<'_, '_> {
         let saved = saved.and_then(|all| all.iter().find(|saved| saved.field == field));
         let rest;
         let meant = match saved {
-            Some(saved) if saved.is_merged() && !saved.stands(text) => {
+            Some(saved) if saved.is_mixed(text) => {
                 rest = merge::unmerged(text, saved.was.as_deref(), saved.set.as_deref());
                 rest.as_deref()
             }

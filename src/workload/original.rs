@@ -48,9 +48,9 @@ impl Saved {
         if self.stands(now) { self.was.as_deref() } else { now }
     }
 
-    /// Whether a newer value of the field may still have parts of the emptied one.
-    pub(super) fn is_merged(&self) -> bool {
-        self.set.is_some() && shape::is_merged(self.field)
+    /// Whether the field has a newer value, which may still have parts of the emptied one.
+    pub(super) fn is_mixed(&self, now: Option<&str>) -> bool {
+        self.set.is_some() && shape::is_merged(self.field) && !self.stands(now)
     }
 
     /// Whether the field has its emptied value, or another admission plugin's form of it.

@@ -4,7 +4,7 @@
 use diyadm::kinds::{DEPLOYMENT, Kind, WORKLOADS};
 use diyadm::workload::{
     self, Choice, Context, DISABLED, LABEL, OptOut, RequestedAnnotation, Resources, Rule, Rules,
-    Settled, Subject,
+    Settled, Shape, Subject,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -248,6 +248,31 @@ proptest! {
         }
         prop_assert_eq!(restored, twin);
     }
+}
+
+/// The webhook leaves a workload with wrong annotations as it is, also where the shape has added a
+/// variable to those of the update.
+#[test]
+fn update_of_merged_variables_with_wrong_annotations_is_restored() {
+    let env = Some([("B".to_owned(), "9".to_owned())].into());
+    let shape = Shape { env, ..Shape::default() };
+    let rules = Rules { flags: Choice { shape, ..Choice::default() }, ..Rules::default() };
+    let mut twin = start();
+    twin["metadata"]["annotations"][LAST_APPLIED] = record(&twin);
+    let mut live = reviewed(&rules, None, &twin).1;
+    let variable = json!([{ "name": "A", "value": "1" }]);
+    for step in [Step::Choose("none"), Step::Field("a", "env", variable)] {
+        let before = live.clone();
+        update(&step, &mut twin);
+        update(&step, &mut live);
+        let record = record(&twin);
+        for side in [&mut twin, &mut live] {
+            side["metadata"]["annotations"][LAST_APPLIED] = record.clone();
+        }
+        live = reviewed(&rules, Some(&before), &live).1;
+    }
+    assert_eq!(pod(&mut live)["containers"][0]["env"].as_array().unwrap().len(), 2);
+    assert_eq!(restored(&live), twin);
 }
 
 /// A forged or cut original is reported and not applied.
