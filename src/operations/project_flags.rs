@@ -44,7 +44,7 @@ pub(crate) fn empty_args(
     let shape = ShapeFlags { file: project.empty.shape(), ..ShapeFlags::default() };
     let stand_in = project.empty.stand_in;
     let flags =
-        EmptyingFlags { image, idle, containers, registry, pull_secrets, stand_in, shape, ..base };
+        EmptyingFlags { image, idle, containers, stand_in, registry, pull_secrets, shape, ..base };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
 }

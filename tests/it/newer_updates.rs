@@ -9,6 +9,8 @@ use diyadm::workload::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
+mod rollout_undo;
+
 use super::generated::{LAST_APPLIED, applied, cases, choice, pod, restored, workload as around};
 
 /// What happens to a workload. None of the values has the emptied form: that cannot be told from
@@ -328,42 +330,6 @@ fn fields_that_an_update_removes_stay_removed() {
         assert_eq!(container["image"], "app:1");
         assert_eq!(container.get("livenessProbe"), None, "server-side: {server_side}");
     }
-}
-
-/// `kubectl rollout undo` brings back template and annotations of the emptied revision.
-#[test]
-fn rollout_undo_to_an_emptied_revision_stays_restored() {
-    let rules = Rules::default();
-    let emptied = reviewed(&rules, None, &start()).1;
-    let text = emptied.to_string();
-    let given_back = applied(&emptied, &Subject::parse(&text).unwrap().restore(OptOut::Set, None));
-    let (settled, live) = reviewed(&rules, Some(&given_back), &emptied);
-    assert_eq!((settled, live), (Settled::Restored, given_back));
-}
-
-/// Nor does one from before the workload was given back end that; who takes the annotation alone
-/// away, or drops it from his own manifest, means it.
-#[test]
-fn opt_out_survives_rollout_undo() {
-    let rules = Rules::default();
-    let mut given_back = start();
-    given_back["metadata"]["annotations"][LABEL] = json!(DISABLED);
-    let mut older = start();
-    older["spec"]["template"]["spec"]["containers"][0]["image"] = json!("app:0");
-    let mut kept = older.clone();
-    kept["metadata"]["annotations"][LABEL] = json!(DISABLED);
-    assert_eq!(reviewed(&rules, Some(&given_back), &older), (Settled::Unchanged, kept));
-    let bare = reviewed(&rules, Some(&given_back), &start());
-    assert_eq!(bare.0, Settled::Emptied);
-
-    let own = json!({ "f:metadata": { "f:annotations": { (format!("f:{LABEL}")): {} } } });
-    let mut applied = given_back.clone();
-    applied["metadata"]["managedFields"] = json!([{ "operation": "Apply", "fieldsV1": own }]);
-    assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
-    let mut applied = given_back;
-    applied["metadata"]["annotations"][LAST_APPLIED] =
-        json!(json!({ "metadata": { "annotations": { LABEL: DISABLED } } }).to_string());
-    assert_eq!(reviewed(&rules, Some(&applied), &older).0, Settled::Emptied);
 }
 
 /// An update that drops the annotation while the pod is the emptied one does not lose it; one that
