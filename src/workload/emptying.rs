@@ -41,7 +41,7 @@ pub(super) fn empty(
     if old.is_none() && template::looks_emptied(pod, way) {
         // It may be a revision of the emptied form that replaces a restored one.
         let before = before.get().and_then(|before| before.object.pod());
-        let lost = before.and_then(|before| rollout_undo::lost(&before, pod, Some(&way.image)));
+        let lost = before.and_then(|before| rollout_undo::lost(&before, pod, Some(way)));
         let Some(lost) = lost else {
             return Change::warned(Warning::AlreadyEmpty);
         };

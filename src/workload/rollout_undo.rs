@@ -7,15 +7,17 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
-    Change, Context, Image, LABEL, ORIGINAL, Rules, Subject, Warning,
+    Change, Context, EmptyingSettings, LABEL, ORIGINAL, Rules, Subject, Warning,
     annotation_edits::annotate,
     assigned,
     emptied_fields::{CONTAINER_FIELDS, POD_FIELDS, makes, same},
     lists::Lists,
     members::Presence,
+    merge,
     newer::Newer,
     original::{Added, Emptied, Original, Saved},
     patch::Patch,
+    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD, Shaped},
     template,
     view::Pod,
 };
@@ -44,8 +46,8 @@ impl Subject<'_> {
             return None;
         }
         let (object, pod) = (&self.object, self.object.pod()?);
-        let image = self.decide(rules, context).ok().map(|decision| decision.way.image);
-        let original = lost(&old.object.pod()?, &pod, image.as_ref())?;
+        let way = self.decide(rules, context).ok().map(|decision| decision.way);
+        let original = lost(&old.object.pod()?, &pod, way.as_ref())?;
         let mut patch = Patch::default();
         let newer = Newer::compare(None, object, Some(&original));
         template::restore(object, &pod, &original, &newer, &mut patch);
@@ -106,16 +108,26 @@ impl Subject<'_> {
 }
 
 /// The original of `new`, derived from the object before the update; `None` if no container has the
-/// emptied form that had another before. `image`: the image of emptied containers by the rules.
+/// emptied form that had another before. `way`: how the rules empty it.
 pub(super) fn lost(
     old: &Pod<'_, '_>,
     new: &Pod<'_, '_>,
-    image: Option<&Image>,
+    way: Option<&EmptyingSettings>,
 ) -> Option<Original> {
+    let image = way.map(|way| &way.image);
     let saved = |field: &'static str, was: Option<&str>, set: Option<&str>| {
         let differs = makes(field, set) && !same(was, set);
         let [was, set] = [was, set].map(|text| text.map(ToOwned::to_owned));
         differs.then_some(Saved { field, was, set, applied: None, number: None, rewritten: None })
+    };
+    // What the shape has set or added.
+    let shaped = |field: &'static str, was: Option<&str>, now: Option<&str>| {
+        let was = match way?.shape.target(field)? {
+            Shaped::Set(set) => same(now, set.as_deref()).then(|| was.map(ToOwned::to_owned)),
+            Shaped::Merge(ours) => (merge::merged(now, &ours).as_deref() == now)
+                .then(|| merge::unmerged(now, was, Some(&ours.to_string()))),
+        }?;
+        saved(field, was.as_deref(), now)
     };
     let lists = Lists::from_pod(new).filter(Lists::has_ours);
     let lists = lists.filter(|_| Lists::from_pod(old).is_some_and(|old| !old.has_ours()));
@@ -133,10 +145,12 @@ pub(super) fn lost(
                 || !["image", "imagePullPolicy"].contains(field)
         });
         let fields = fields.filter_map(|f| saved(f, before.field(f), container.field(f)));
+        let shapes = SHAPED_IN_CONTAINER.into_iter();
+        let shapes = shapes.filter_map(|f| shaped(f, before.field(f), container.field(f)));
         lost.containers.push(Emptied {
             index,
             name: container.name().to_owned(),
-            saved: fields.collect(),
+            saved: fields.chain(shapes).collect(),
             mounts: lists.as_ref().map(|_| Presence::Absent),
         });
     }
@@ -145,6 +159,8 @@ pub(super) fn lost(
     }
     let of_pod = POD_FIELDS.into_iter();
     lost.pod.extend(of_pod.filter_map(|field| saved(field, old.field(field), new.field(field))));
+    let shapes = SHAPED_IN_POD.into_iter();
+    lost.pod.extend(shapes.filter_map(|field| shaped(field, old.field(field), new.field(field))));
     let absent = Presence::Absent;
     let added = Added { init_containers: absent, volumes: absent };
     lost.added = lists.as_ref().filter(|lists| lists.has_agent()).map(|_| added);
@@ -157,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workload::{Choice, DISABLED, Idle, OptOut, Settled};
+    use crate::workload::{Choice, DISABLED, Idle, Image, OptOut, Resources, Settled, Shape};
 
     fn played(object: &Value, change: &Change) -> Value {
         let mut object = object.clone();
@@ -181,13 +197,22 @@ mod tests {
         })
     }
 
-    fn ways() -> [Rules; 4] {
+    fn ways() -> [Rules; 5] {
         let keep = |idle| {
             let image = Some(Image::Keep);
             let flags = Choice { image, idle: Some(idle), ..Choice::default() };
             Rules { flags, ..Rules::default() }
         };
-        [Rules::default(), Rules::with_image("hub/tools:1"), keep(Idle::Shell), keep(Idle::Agent)]
+        let mut shaped = Rules::default();
+        shaped.flags.shape = Shape {
+            resources: Some(Resources::None),
+            env: Some([("B".to_owned(), "9".to_owned())].into()),
+            tolerations: Some(vec!["batch:NoSchedule".to_owned()]),
+            service_account_name: Some("builder".to_owned()),
+            ..Shape::default()
+        };
+        let [shell, agent] = [Idle::Shell, Idle::Agent].map(keep);
+        [Rules::default(), Rules::with_image("hub/tools:1"), shell, agent, shaped]
     }
 
     /// The emptied template of `older`, written to `newer` without an original.
