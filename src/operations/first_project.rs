@@ -31,10 +31,13 @@ pub(crate) fn write(
     let read = |path: &str| fs::read_to_string(real.join(path)).ok();
     let text = detect::write(&Files { names: &names, folder: &own, read: &read }, workload)?;
     let text = format!("# yaml-language-server: $schema={SCHEMA}\n{text}");
-    if let Some(unknown) = detect::unknown(&names) {
-        terminal.warn(&unknown);
-    }
+    let warn = || {
+        if let Some(unknown) = detect::unknown(&names) {
+            terminal.warn(&unknown);
+        }
+    };
     if file == Path::new("-") {
+        warn();
         return print(&text);
     }
     let shown = file.display();
@@ -55,5 +58,6 @@ pub(crate) fn write(
         _ => {}
     }
     terminal.done(&format!("{shown} was written; check it, then run `diyadm dev`"), None);
+    warn();
     Ok(())
 }

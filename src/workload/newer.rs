@@ -16,6 +16,7 @@ use super::{
     assigned::runs_anew,
     emptied_fields::{At, same},
     original::{Original, Saved},
+    shape,
     view::Object,
 };
 
@@ -146,17 +147,20 @@ impl<'o> Newer<'o> {
     /// it is the emptied one.
     pub(super) fn speaks_of(&self, at: At<'_>, saved: &Saved) -> bool {
         let field = saved.field;
+        // Where one of its two fields is dropped, the API server fills it with the other one.
+        let is_refilled = shape::is_account(field);
         if self.unseen
             && let Some(named) = saved.applied
         {
             let said = self.declared(at, field, saved.set.as_deref());
-            return said == Some(Said::So) || (named && said == Some(Said::Nothing));
+            let is_dropped = named && !is_refilled && said == Some(Said::Nothing);
+            return said == Some(Said::So) || is_dropped;
         }
         let applied = self.applied.as_ref().is_some_and(|(before, after)| {
             let of = |record: &Record<'o>| record.field(at, field);
-            !same(of(before), of(after))
+            !same(of(before), of(after)) && (!is_refilled || of(after).is_some())
         });
-        applied || self.released.contain(at, field)
+        applied || (!is_refilled && self.released.contain(at, field))
     }
 
     /// What kubectl's record says about the field, besides `set`; `None` if it does not contain its

@@ -212,9 +212,14 @@ pub(super) fn makes(field: &str, set: Option<&str>) -> Option<bool> {
     match field {
         "resources" | "securityContext" | "nodeSelector" => Some(starts('{')),
         "env" | "envFrom" | "tolerations" => Some(starts('[')),
-        "serviceAccountName" | "serviceAccount" => Some(starts('"')),
+        _ if is_account(field) => Some(starts('"')),
         _ => None,
     }
+}
+
+/// Whether the field names the ServiceAccount: `serviceAccountName`, or its older name.
+pub(super) fn is_account(field: &str) -> bool {
+    ["serviceAccountName", "serviceAccount"].contains(&field)
 }
 
 /// Whether the field's new value is merged into the user's own.

@@ -165,6 +165,32 @@ fn shape_is_restored_with_what_was_deployed_meanwhile() {
 }
 
 /// Nothing was deployed meanwhile.
+/// The API server fills a dropped `serviceAccountName` with `serviceAccount`.
+#[test]
+fn service_account_that_a_manifest_drops_is_the_workloads_own() {
+    let cluster = require!(Workspace::new("shape-account"));
+    let apply = |account: Option<&str>| {
+        for name in ["web", "twin"] {
+            let mut object = deployment(name, &json!([]));
+            if let Some(account) = account {
+                object["spec"]["template"]["spec"]["serviceAccountName"] = account.into();
+            }
+            cluster.kubectl(&["-n", cluster.name, "apply", "-f", "-"], &object.to_string());
+        }
+    };
+    let account = |name: &str| {
+        let object = cluster.get(cluster.name, &format!("deploy/{name}"));
+        ["serviceAccountName", "serviceAccount"].map(|field| pod(&object)[field].clone())
+    };
+    apply(Some("own"));
+    let empty = ["empty", "deploy/web", "--image", "keep", "--wait=false"];
+    cluster.run(&[&empty[..], &["--service-account", "builder"]].concat()).code(0);
+    assert_eq!(account("web"), ["builder", "builder"]);
+    apply(None);
+    cluster.run(&["restore", "deploy/web", "--wait=false"]).code(0);
+    assert_eq!(account("web"), account("twin"));
+}
+
 #[test]
 fn another_shape_is_not_a_newer_version() {
     let rules =
