@@ -116,7 +116,8 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
         let all = VisibleRows::copy(&rows, &sources.watched, |_| true);
         return print(cluster, &all, &mut model).await;
     }
-    let (sender, news) = mpsc::unbounded_channel();
+    // While a command has the terminal, nothing is read here, and nothing is prepared.
+    let (sender, news) = mpsc::channel(1);
     let visible = Rc::new(Visible::default());
     let on_screen = Rc::clone(&visible);
     let follow = async {
@@ -140,7 +141,7 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
                 None => VisibleRows::copy(&rows[..rows.len().min(FIRST)], watched, |_| true),
             };
             // The screen ends together with this.
-            let _ = sender.send(Seen { items, message: message.take(), visible });
+            let _ = sender.send(Seen { items, message: message.take(), visible }).await;
             Ok(())
         };
         sources.follow(OFTEN, show).await
@@ -195,7 +196,7 @@ struct ScreenLoop<'a> {
 }
 
 impl ScreenLoop<'_> {
-    async fn run(mut self, mut news: mpsc::UnboundedReceiver<Seen>) -> Result<Code> {
+    async fn run(mut self, mut news: mpsc::Receiver<Seen>) -> Result<Code> {
         let mut signals = Signals::new()?;
         let mut resize = signal(SignalKind::window_change())?;
         let mut screen = FullScreen::enter()?;
