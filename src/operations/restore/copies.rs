@@ -21,17 +21,20 @@ pub(super) async fn delete(
     pods: &Pods,
     mut found: LiveObject,
 ) -> OperationResult {
-    if options.over.is_some()
-        && let Ok(Some(now)) =
-            operation.cluster.get(found.kind, &found.namespace, &found.name).await
-    {
-        found.object = now.into();
-        if found.object.subject().is_some_and(|subject| options.is_put_off(subject)) {
-            return OperationResult {
-                found,
-                patch: Vec::new(),
-                outcome: RestoreOptions::put_off(),
-            };
+    if options.over.is_some() {
+        let now = operation.cluster.get(found.kind, &found.namespace, &found.name).await;
+        let outcome = match now {
+            Ok(Some(now)) => {
+                found.object = now.into();
+                let subject = found.object.subject();
+                subject.is_some_and(|s| options.is_put_off(s)).then(RestoreOptions::put_off)
+            }
+            Ok(None) => None,
+            // It may have been extended.
+            Err(error) => Some(WorkloadOutcome::Failed(error)),
+        };
+        if let Some(outcome) = outcome {
+            return OperationResult { found, patch: Vec::new(), outcome };
         }
     }
     let outcome = match try_delete(operation, pods, &found).await {
