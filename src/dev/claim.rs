@@ -34,8 +34,8 @@ impl UserClaim {
         Self { claim: claim.into(), for_ms: flags.time.into(), ..Self::default() }
     }
 
-    /// An application was started as claimed. Once: whoever takes over afterwards keeps the container,
-    /// and the end of the lease may be changed.
+    /// An application was started as claimed. This counts once: a person who takes over later keeps
+    /// the container, and the end of the lease may be changed.
     pub(super) fn is_met(&self, now: Timestamp) {
         if self.claim.get() == Claim::TakeOver {
             self.claim.set(Claim::Free);

@@ -30,7 +30,7 @@ pub enum Sight<T> {
 
 impl Cluster {
     /// Sends every change of a list's objects as `tag`, beginning after the version `from`, or with
-    /// the current state; ends when nobody listens any more, or with a permanent error of the API
+    /// the current state; ends when the receiver is dropped, or with a permanent error of the API
     /// server.
     pub async fn follow<T: Copy, O>(
         &self,

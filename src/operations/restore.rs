@@ -65,8 +65,7 @@ pub(crate) async fn restore(
         manifests,
         recreate: args.recreate,
         trust_original: args.trust_original,
-        unlabelled: false,
-        over: None,
+        ..RestoreOptions::default()
     };
     let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
     let done =
@@ -209,8 +208,7 @@ pub(crate) async fn roll_back(
     // This command wrote it.
     let trust_original = original(&object) == original(&found.object);
     let found = LiveObject { object: object.into(), ..found };
-    let options =
-        RestoreOptions { manifests: None, recreate, trust_original, unlabelled: false, over: None };
+    let options = RestoreOptions { recreate, trust_original, ..RestoreOptions::default() };
     let conflicting = operation.conflicting_objects(std::slice::from_ref(&found)).await;
     let pods = Pods::list(operation, std::slice::from_ref(&found)).await;
     let mut done =

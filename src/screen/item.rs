@@ -86,7 +86,7 @@ impl Item {
         }
     }
 
-    /// As long as nobody has emptied it.
+    /// While it is not empty.
     pub fn live(object: &Value) -> Self {
         Self {
             key: ItemKey::of_object(object),

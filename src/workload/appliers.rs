@@ -2,44 +2,33 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    emptied_fields::{At, CONTAINER_FIELDS, POD_FIELDS, SPEC_FIELDS},
-    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD},
-};
+use super::emptied_fields::{At, SPEC_FIELDS, in_container, in_pod};
 use crate::json::{self, Node, ParsePlan};
 
 static ENTRIES: ParsePlan = ParsePlan::Items(&ENTRY);
 static ENTRY: ParsePlan = ParsePlan::Members(&[("fieldsV1", &OBJECT)], &["manager", "operation"]);
 static OBJECT: ParsePlan = ParsePlan::Members(&[("f:spec", &SPEC), ("f:metadata", &METADATA)], &[]);
 static METADATA: ParsePlan = ParsePlan::Members(&[("f:annotations", &ALL)], &[]);
+/// The fields of a workload's spec and of a pod's: that of a Pod is both.
+const FIELDS: &[&str] = &[
+    "f:terminationGracePeriodSeconds",
+    "f:imagePullSecrets",
+    "f:nodeSelector",
+    "f:tolerations",
+    "f:serviceAccountName",
+    "f:serviceAccount",
+    "f:replicas",
+    "f:strategy",
+    "f:updateStrategy",
+];
 static SPEC: ParsePlan = ParsePlan::Members(
     &[("f:template", &TEMPLATE), ("f:jobTemplate", &JOB_TEMPLATE), ("f:containers", &ALL)],
-    &[
-        "f:terminationGracePeriodSeconds",
-        "f:imagePullSecrets",
-        "f:nodeSelector",
-        "f:tolerations",
-        "f:serviceAccountName",
-        "f:serviceAccount",
-        "f:replicas",
-        "f:strategy",
-        "f:updateStrategy",
-    ],
+    FIELDS,
 );
 static JOB_TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &JOB_SPEC)], &[]);
 static JOB_SPEC: ParsePlan = ParsePlan::Members(&[("f:template", &TEMPLATE)], &[]);
 static TEMPLATE: ParsePlan = ParsePlan::Members(&[("f:spec", &POD)], &[]);
-static POD: ParsePlan = ParsePlan::Members(
-    &[("f:containers", &ALL)],
-    &[
-        "f:terminationGracePeriodSeconds",
-        "f:imagePullSecrets",
-        "f:nodeSelector",
-        "f:tolerations",
-        "f:serviceAccountName",
-        "f:serviceAccount",
-    ],
-);
+static POD: ParsePlan = ParsePlan::Members(&[("f:containers", &ALL)], FIELDS);
 static ALL: ParsePlan = ParsePlan::Members(&[], &[]);
 /// The key of a container: `k:{"name":"app"}`.
 static KEY: ParsePlan = ParsePlan::Members(&[], &["name"]);
@@ -93,17 +82,14 @@ impl OwnedFields {
         let Some(pod) = pod.iter().try_fold(fields, |node, name| step(node, name)) else {
             return Self { own };
         };
-        let of_pod = POD_FIELDS.into_iter().chain(SHAPED_IN_POD);
-        let of_pod = of_pod.filter(|field| step(pod, field).is_some());
+        let of_pod = in_pod().filter(|field| step(pod, field).is_some());
         own.extend(of_pod.map(|field| (Part::Pod, field)));
         for container in pod.get("f:containers").into_iter().flat_map(Node::children) {
             let Some(name) = name(container.key()) else { continue };
             let Ok(members) = json::parse(container.text(), &ALL) else { continue };
             for member in members.root().children() {
-                let field = CONTAINER_FIELDS
-                    .into_iter()
-                    .chain(SHAPED_IN_CONTAINER)
-                    .find(|field| member.key().strip_prefix("f:") == Some(field));
+                let is_it = |field: &&str| member.key().strip_prefix("f:") == Some(field);
+                let field = in_container().find(is_it);
                 own.extend(field.map(|field| (Part::Container(name.clone()), field)));
             }
         }

@@ -128,6 +128,16 @@ pub fn target(field: &str, way: &EmptyingSettings) -> EmptiedValue {
     }
 }
 
+/// All fields of a container that emptying can change.
+pub(super) fn in_container() -> impl Iterator<Item = &'static str> {
+    CONTAINER_FIELDS.into_iter().chain(SHAPED_IN_CONTAINER)
+}
+
+/// All fields of a pod that emptying can change.
+pub(super) fn in_pod() -> impl Iterator<Item = &'static str> {
+    POD_FIELDS.into_iter().chain(SHAPED_IN_POD)
+}
+
 /// Whether [`target`] sets the field to this value in any idle mode.
 pub(super) fn makes(field: &str, set: Option<&str>) -> bool {
     if let Some(makes) = shape::makes(field, set) {

@@ -13,6 +13,7 @@ mod names;
 mod parse;
 
 pub(super) use cache::{CACHE, Cache};
+pub(super) use names::name_of;
 pub(crate) use names::object_name;
 pub(crate) use parse::{
     ResourcesForm, Scalar, account, caches, env_map, env_sources, label_map, tolerations,

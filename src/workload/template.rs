@@ -13,8 +13,8 @@ use super::{
     assigned::assign,
     choose::choose,
     emptied_fields::{
-        At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, POD_FIELDS, PROGRAM, PULL, SHORT_GRACE,
-        is_stand_in, makes, same, spec_fields, target, words,
+        At, CONTAINER_FIELDS, EmptiedValue, GRACE, IMAGE, PROGRAM, PULL, SHORT_GRACE, in_container,
+        in_pod, is_stand_in, makes, same, spec_fields, target, words,
     },
     field::{Field, Now, Own},
     lists::{Additions, Lists},
@@ -24,7 +24,6 @@ use super::{
     patch::Patch,
     reference::{self, EMPTY_IMAGE},
     rules::{EmptyingSettings, Idle, Image},
-    shape::{SHAPED_IN_CONTAINER, SHAPED_IN_POD},
     view::{Object, Pod},
     volumes,
 };
@@ -95,7 +94,7 @@ pub(super) fn empty(
         if is_chosen && way.stand_in.is_some() && words(field.own.command).is_none() {
             commandless.push(container.name());
         }
-        for name in CONTAINER_FIELDS.into_iter().chain(SHAPED_IN_CONTAINER) {
+        for name in in_container() {
             // A container that is no longer chosen is restored.
             let target = if is_chosen { target(name, way) } else { EmptiedValue::Leave };
             let number = container.number(name).filter(|_| keeps_order);
@@ -128,7 +127,7 @@ pub(super) fn empty(
         _ => {}
     }
     let at = pod.pointer();
-    for name in POD_FIELDS.into_iter().chain(SHAPED_IN_POD) {
+    for name in in_pod() {
         let now = Now { field: name, text: pod.field(name), number: None };
         let needed = name == GRACE && needs_grace(pod, &chosen);
         let target = if needed { EmptiedValue::Leave } else { target(name, way) };

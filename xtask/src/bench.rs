@@ -26,6 +26,7 @@ pub(crate) mod empty;
 mod idle;
 pub(crate) mod large;
 pub(crate) mod mutate;
+mod node;
 mod review;
 pub(crate) mod share;
 

@@ -65,7 +65,7 @@ impl Mark {
     }
 }
 
-/// The processes whose environment is wanted. An ended process has none, whoever reaps it.
+/// The processes whose environment is wanted. An ended process has none, also before it is reaped.
 fn with_environment(wanted: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = Process> {
     let has = move |process: &Process| {
         fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|environ| wanted(&environ))

@@ -33,7 +33,7 @@ impl Open {
     /// The agent refuses, or the connection is lost.
     pub async fn begin(talk: &mut Conversation, source: &SyncSource) -> Result<Self, Trouble> {
         let Options { delete, checksum, dry_run, .. } = source.options;
-        // A dry run waits for nobody, and nobody waits for it.
+        // A dry run takes no lock: it neither waits for another sync, nor makes one wait.
         let alone = source.way.file.is_none() && !dry_run;
         let root = source.way.root.clone();
         let receive = transfer::Receive { root, create: !dry_run, delete, alone };

@@ -1,4 +1,4 @@
-//! `empty --copy`: creates an empty Deployment beside a workload, which stays as it is.
+//! `empty --copy`: creates an empty Deployment next to a workload, which stays as it is.
 
 use std::collections::BTreeSet;
 

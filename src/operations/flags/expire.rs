@@ -30,7 +30,8 @@ pub struct ExpireArgs {
 }
 
 impl ExpireArgs {
-    /// How restoring works: nobody is asked, since whoever emptied a workload set its time.
+    /// How restoring works. It asks for no confirmation: the person who emptied a workload set its
+    /// time.
     pub(crate) fn work(&self) -> OperationFlags {
         let (pods, dry_run, output) = (self.pods, self.dry_run, self.output);
         OperationFlags { yes: true, pods, dry_run, output, ..OperationFlags::default() }

@@ -56,7 +56,7 @@ pub(super) async fn roll_back(
     if !exists {
         return Ok(false);
     }
-    match delete(operation, &RestoreOptions::UNLABELLED, &Pods::default(), found).await.outcome {
+    match delete(operation, &RestoreOptions::default(), &Pods::default(), found).await.outcome {
         WorkloadOutcome::Failed(error) | WorkloadOutcome::NotReady(error) => Err(error),
         _ => Ok(true),
     }

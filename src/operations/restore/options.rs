@@ -6,7 +6,7 @@ use super::from_manifest::Manifests;
 use crate::{operations::WorkloadOutcome, workload::Subject};
 
 /// How workloads are restored.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct RestoreOptions<'a> {
     /// `--force-from`
     pub(super) manifests: Option<&'a Manifests>,
@@ -22,7 +22,7 @@ pub(crate) struct RestoreOptions<'a> {
 impl RestoreOptions<'_> {
     /// Options for workloads whose time is over.
     pub(crate) fn over(now: Timestamp) -> Self {
-        Self { unlabelled: false, over: Some(now), ..Self::UNLABELLED }
+        Self { over: Some(now), ..Self::default() }
     }
 
     /// Whether another client has put off the end.
@@ -37,11 +37,7 @@ impl RestoreOptions<'_> {
     }
 
     /// Options after the namespace's label was removed.
-    pub(crate) const UNLABELLED: Self = Self {
-        manifests: None,
-        recreate: false,
-        trust_original: false,
-        unlabelled: true,
-        over: None,
-    };
+    pub(crate) fn unlabelled() -> Self {
+        Self { unlabelled: true, ..Self::default() }
+    }
 }

@@ -50,7 +50,7 @@ pub(super) async fn restore(
     let found = targeted.found.into_iter().filter(|found| is_ready_to_go(&found.object)).collect();
     let done = restore::restore_all(
         &operation,
-        &RestoreOptions::UNLABELLED,
+        &RestoreOptions::unlabelled(),
         &webhooks,
         found,
         Selection::Together,

@@ -1,5 +1,7 @@
 //! Validates images in flags, rules.yaml and annotations, for the webhook and for the policy's CEL.
 
+use crate::workload::shape::name_of;
+
 /// The value that keeps a container's own image.
 pub const KEEP: &str = "keep";
 
@@ -62,14 +64,7 @@ pub fn registry(text: &str) -> Result<String, String> {
 /// # Errors
 /// In a few words, what it is instead.
 pub fn secret_name(text: &str) -> Result<String, String> {
-    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
-    let fits = text.len() <= 253 && text.starts_with(is_edge) && text.ends_with(is_edge);
-    if fits && text.chars().all(is_inner) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} cannot be the name of a Secret"))
-    }
+    name_of("a Secret", text)
 }
 
 fn is_odd(c: char) -> bool {

@@ -5,13 +5,18 @@
 /// # Errors
 /// In a few words, what it is instead.
 pub(crate) fn object_name(text: &str) -> Result<String, String> {
+    name_of("an object", text)
+}
+
+/// `text`, if `kind`, which is named in the error, can have this name: a DNS subdomain.
+pub(in crate::workload) fn name_of(kind: &str, text: &str) -> Result<String, String> {
     let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
     let fits = text.len() <= 253 && text.starts_with(is_edge) && text.ends_with(is_edge);
     if fits && text.chars().all(is_inner) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} cannot be the name of an object"))
+        Err(format!("{text:?} cannot be the name of {kind}"))
     }
 }
 

@@ -127,7 +127,7 @@ fn measure(
     };
     for round in 0..=rounds {
         for (way, times) in ways.iter().zip(&mut times) {
-            let seconds = once(way, &lab.kubeconfig)?;
+            let seconds = once(way, &lab.node.kubeconfig)?;
             // The first round warms up.
             if round > 0 {
                 times.push(seconds);
@@ -136,7 +136,7 @@ fn measure(
     }
     let mut rows = Vec::new();
     for (way, times) in ways.iter().zip(&mut times) {
-        let counter = Counter::start(&lab.kubeconfig, &lab.folder)?;
+        let counter = Counter::start(&lab.node.kubeconfig, &lab.node.folder)?;
         once(way, &counter.kubeconfig)?;
         rows.push(Row { name: way.name, seconds: median(times), bytes: counter.passed() });
     }
@@ -150,13 +150,13 @@ fn apart(lab: &Lab, changed: &Changed) -> Result<Row> {
         let from = changed.content.display().to_string();
         let to = format!("{}:/data/apart", lab::POD);
         let began = Instant::now();
-        process::output(&mut lab.diyadm(kubeconfig, &["sync", &from, &to]))?;
+        process::output(&mut lab.node.diyadm(kubeconfig, &["sync", &from, &to]))?;
         Ok::<_, anyhow::Error>(began.elapsed().as_secs_f64())
     };
     changed.write(false)?;
-    sync(&lab.kubeconfig)?;
+    sync(&lab.node.kubeconfig)?;
     changed.write(true)?;
-    let counter = Counter::start(&lab.kubeconfig, &lab.folder)?;
+    let counter = Counter::start(&lab.node.kubeconfig, &lab.node.folder)?;
     let seconds = sync(&counter.kubeconfig)?;
     Ok(Row { name: "`diyadm sync` of the jar taken apart", seconds, bytes: counter.passed() })
 }

@@ -6,17 +6,15 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Result, bail};
 
-use super::idle::SECONDS;
+use super::{idle::SECONDS, node::Node};
 use crate::{
-    cluster::{self, Cluster, Kind, Life, Taint},
     image::{self, Profile},
-    interrupt, process,
+    interrupt,
 };
 
 mod screen;
@@ -31,14 +29,6 @@ const IDLE: f64 = 2.0;
 const SCREEN: f64 = 60.0;
 
 const WORKLOADS: usize = 1000;
-
-/// A cluster with a node. Ends when dropped.
-struct Lab {
-    servers: Cluster,
-    folder: PathBuf,
-    kubectl: PathBuf,
-    diyadm: PathBuf,
-}
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (mut rounds, mut profile) = (5, Profile::Dist);
@@ -58,11 +48,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     };
     let folder = crate::paths::target().join("xtask-bench-share");
     fs::create_dir_all(&folder)?;
-    let lab = Lab::start(&folder, diyadm, profile)?;
+    let node = Node::start(&folder, diyadm, &["busybox", "agent"], profile)?;
 
     println!("| what | seen | target |");
     println!("| --- | --- | --- |");
-    let switched = switch::measure(&lab, rounds)?;
+    let switched = switch::measure(&node, rounds)?;
     println!(
         "| `diyadm run` until the developer's application runs, less the stand-in's own stop | \
          {:.2} s | at most {THERE} s |",
@@ -85,7 +75,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         println!("| of that its own, not the program file's | {:.2} MB | |", resting.own);
         println!("| its wake-ups | {} in {SECONDS} s | none |", resting.switches);
     }
-    let seen = screen::measure(&lab, WORKLOADS, rounds)?;
+    let seen = screen::measure(&node, WORKLOADS, rounds)?;
     println!(
         "| `diyadm ui` of {WORKLOADS} Deployments until its rows are shown | {:.2} s | at most \
          {FIRST} s |",
@@ -109,38 +99,8 @@ fn load() -> Result<String> {
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
-impl Lab {
-    fn start(folder: &Path, diyadm: PathBuf, profile: Profile) -> Result<Self> {
-        let place = folder.join("cluster");
-        let servers = Cluster::start(&place, Kind::Node(Taint::None), Life::Held)?;
-        let kubectl = cluster::kubectl()?;
-        let lab = Self { servers, folder: folder.to_owned(), kubectl, diyadm };
-        for until in ["--for=create", "--for=condition=Ready"] {
-            lab.kubectl(&["wait", "node/rig", "--timeout=120s", until])?;
-        }
-        cluster::load(&place, &["busybox", "agent"], profile)?;
-        Ok(lab)
-    }
-
-    /// What kubectl prints.
-    fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(&self.kubectl);
-        process::output(command.arg("--kubeconfig").arg(self.servers.kubeconfig()).args(args))
-    }
-
-    /// Creates an object.
-    fn create(&self, object: &serde_json::Value) -> Result<()> {
-        let file = self.folder.join("object.json");
-        fs::write(&file, object.to_string())?;
-        self.kubectl(&["create", "-f", &file.display().to_string()]).map(drop)
-    }
-
-    /// diyadm on this cluster: a subcommand, and its arguments.
-    fn diyadm(&self, namespace: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.diyadm);
-        command.arg("--kubeconfig").arg(self.servers.kubeconfig());
-        command.args([args[0], "-n", namespace]).args(&args[1..]);
-        command.env("HOME", &self.folder).stdin(Stdio::null());
-        command
-    }
+/// A subcommand of diyadm, and its arguments.
+fn diyadm(node: &Node, namespace: &str, args: &[&str]) -> Command {
+    let words = [&[args[0], "-n", namespace], &args[1..]].concat();
+    node.diyadm(&node.kubeconfig, &words)
 }

@@ -40,8 +40,8 @@ pub(super) fn after_change(
             interrupt::check()?;
             lab.prepare(Copy::Again, &jars[0])?;
             let began = Instant::now();
-            way.copy(lab, &jars[1], &lab.kubeconfig)?;
-            let said = lab.kubectl(&["exec", POD, "--", "sh", "-c", START, TARGET])?;
+            way.copy(lab, &jars[1], &lab.node.kubeconfig)?;
+            let said = lab.node.kubectl(&["exec", POD, "--", "sh", "-c", START, TARGET])?;
             let all = began.elapsed().as_secs_f64();
             let own = own(&said).with_context(|| format!("it does not answer: {said}"))?;
             eprintln!("xtask: {} to /health {all:.2} s, {own:.2} s of it a start", way.name);

@@ -3,18 +3,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 use openssl::sha::sha256;
 use serde_json::json;
 
-use super::Copy;
-use crate::{
-    cluster::{self, Cluster, Kind, Life, Taint},
-    image, process,
-};
+use super::{super::node::Node, Copy};
+use crate::image;
 
 /// Where the jar goes.
 pub(super) const TARGET: &str = "/data/app.jar";
@@ -26,40 +23,22 @@ pub(super) const RESTING: &str = "rest";
 
 /// A cluster with a node and two Pods of the empty container. Ends when dropped.
 pub(super) struct Lab {
-    _cluster: Cluster,
-    pub(super) folder: PathBuf,
-    pub(super) kubeconfig: PathBuf,
-    pub(super) kubectl: PathBuf,
-    /// diyadm, as the image has it.
-    pub(super) program: PathBuf,
+    pub(super) node: Node,
     /// rsync and the libraries that it takes, seen in the Pod at the same paths; empty where there
     /// is none.
     pub(super) rsync: Vec<PathBuf>,
 }
 
 impl Lab {
+    /// `program`: diyadm, as the image has it.
     pub(super) fn start(folder: &Path, program: &Path) -> Result<Self> {
-        let servers = folder.join("cluster");
-        let cluster = Cluster::start(&servers, Kind::Node(Taint::None), Life::Held)?;
-        let lab = Self {
-            folder: folder.to_owned(),
-            kubeconfig: cluster.kubeconfig(),
-            kubectl: cluster::kubectl()?,
-            program: program.to_owned(),
-            rsync: rsync()?,
-            _cluster: cluster,
-        };
-        let ready = ["wait", "node/rig", "--timeout=120s"];
-        for until in ["--for=create", "--for=condition=Ready"] {
-            lab.kubectl(&[&ready[..], &[until]].concat())?;
-        }
-        cluster::load(&servers, &["empty-container", "jre"], image::Profile::Dist)?;
+        let images = ["empty-container", "jre"];
+        let node = Node::start(folder, program.to_owned(), &images, image::Profile::Dist)?;
+        let lab = Self { node, rsync: rsync()? };
         for name in [POD, RESTING] {
-            let file = folder.join("pod.json");
-            fs::write(&file, lab.pod(name)?.to_string())?;
-            lab.kubectl(&["create", "-f", &file.display().to_string()])?;
+            lab.node.create(&lab.pod(name)?)?;
             let pod = format!("pod/{name}");
-            lab.kubectl(&["wait", &pod, "--for=condition=Ready", "--timeout=120s"])?;
+            lab.node.kubectl(&["wait", &pod, "--for=condition=Ready", "--timeout=120s"])?;
         }
         Ok(lab)
     }
@@ -108,23 +87,9 @@ impl Lab {
         }))
     }
 
-    /// What kubectl prints.
-    pub(super) fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(&self.kubectl);
-        process::output(command.arg("--kubeconfig").arg(&self.kubeconfig).args(args))
-    }
-
     /// What a script prints in a Pod.
     pub(super) fn inside(&self, pod: &str, script: &str) -> Result<String> {
-        self.kubectl(&["exec", pod, "--", "sh", "-c", script])
-    }
-
-    /// diyadm on this cluster.
-    pub(super) fn diyadm(&self, kubeconfig: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--kubeconfig").arg(kubeconfig).args(args);
-        command.env("HOME", &self.folder).stdin(Stdio::null());
-        command
+        self.node.kubectl(&["exec", pod, "--", "sh", "-c", script])
     }
 
     /// Puts there what a copy begins with.
@@ -135,7 +100,7 @@ impl Lab {
             // Once: later it is copied over there.
             if self.inside(POD, &format!("test -e {BEFORE}")).is_err() {
                 let before = before.display().to_string();
-                self.kubectl(&["cp", &before, &format!("{POD}:{BEFORE}")])?;
+                self.node.kubectl(&["cp", &before, &format!("{POD}:{BEFORE}")])?;
             }
             self.inside(POD, &format!("cp {BEFORE} {TARGET}; sync")).map(drop)
         }

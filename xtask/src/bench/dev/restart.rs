@@ -52,7 +52,7 @@ impl Dev {
 
 /// Seconds, the median of so many.
 pub(super) fn save_to_start(lab: &Lab, times: usize) -> Result<f64> {
-    let project = lab.folder.join("project");
+    let project = lab.node.folder.join("project");
     fs::create_dir_all(&project)?;
     let version = project.join("version");
     fs::write(&version, "0\n")?;
@@ -61,9 +61,9 @@ pub(super) fn save_to_start(lab: &Lab, times: usize) -> Result<f64> {
         "workload: pod/{POD}\nsync:\n- from: .\n  to: /data/project\nrun:\n  command: [sh, /data/project/run.sh]\n"
     );
     fs::write(project.join("diyadm.yaml"), settings)?;
-    let mut command = lab.diyadm(&lab.kubeconfig, &["dev", "--no-empty"]);
+    let mut command = lab.node.diyadm(&lab.node.kubeconfig, &["dev", "--no-empty"]);
     command.current_dir(&project).stdout(Stdio::piped());
-    command.stderr(fs::File::create(lab.folder.join("dev.log"))?);
+    command.stderr(fs::File::create(lab.node.folder.join("dev.log"))?);
     let mut child = command.spawn()?;
     let out = BufReader::new(child.stdout.take().context("no output")?);
     let (said, lines) = mpsc::channel();

@@ -17,7 +17,7 @@ pub(super) const FILES: usize = 20_000;
 
 /// How much of a core `diyadm sync --watch` takes while nothing changes, in percent.
 pub(super) fn watching(lab: &Lab) -> Result<f64> {
-    let tree = lab.folder.join("tree");
+    let tree = lab.node.folder.join("tree");
     for at in 0..FILES {
         let folder = tree.join(format!("{}", at / 200));
         if at % 200 == 0 {
@@ -26,8 +26,9 @@ pub(super) fn watching(lab: &Lab) -> Result<f64> {
         fs::write(folder.join(format!("{at}.txt")), format!("file {at}\n"))?;
     }
     let to = format!("{POD}:/data/tree");
-    let mut command =
-        lab.diyadm(&lab.kubeconfig, &["sync", "--watch", &tree.display().to_string(), &to]);
+    let mut command = lab
+        .node
+        .diyadm(&lab.node.kubeconfig, &["sync", "--watch", &tree.display().to_string(), &to]);
     let mut child = command.stderr(Stdio::piped()).spawn()?;
     let said = BufReader::new(child.stderr.take().context("no output")?);
     let watched = (|| {

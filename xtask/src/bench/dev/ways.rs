@@ -43,7 +43,7 @@ pub(super) fn ways(lab: &Lab) -> Result<Vec<Way>> {
             name: OURS,
             command: |lab, file, kubeconfig| {
                 let to = format!("{POD}:{TARGET}");
-                lab.diyadm(kubeconfig, &["sync", &file.display().to_string(), &to])
+                lab.node.diyadm(kubeconfig, &["sync", &file.display().to_string(), &to])
             },
         },
         Way {
@@ -62,7 +62,7 @@ pub(super) fn ways(lab: &Lab) -> Result<Vec<Way>> {
                 let script = "tar -C \"$1\" -cf - app.jar | \"$2\" --kubeconfig \"$3\" exec -i \
                               \"$4\" -- tar -C /data -xf -";
                 command.args(["-c", script, "sh"]).arg(file.parent().unwrap_or(file));
-                command.arg(&lab.kubectl).arg(kubeconfig).arg(POD);
+                command.arg(&lab.node.kubectl).arg(kubeconfig).arg(POD);
                 command
             },
         },
@@ -71,7 +71,7 @@ pub(super) fn ways(lab: &Lab) -> Result<Vec<Way>> {
         return Ok(ways);
     }
     // rsync gives a host's name first, and it takes one word: where it goes is in a script.
-    let script = lab.folder.join("rsh.sh");
+    let script = lab.node.folder.join("rsh.sh");
     let text = "#!/bin/sh\nshift\nexec \"$BENCH_KUBECTL\" --kubeconfig \"$BENCH_KUBECONFIG\" exec \
                 -i \"$BENCH_POD\" -- \"$@\"\n";
     fs::write(&script, text)?;
@@ -88,16 +88,16 @@ pub(super) fn ways(lab: &Lab) -> Result<Vec<Way>> {
 }
 
 fn kubectl(lab: &Lab, kubeconfig: &Path) -> Command {
-    let mut command = Command::new(&lab.kubectl);
+    let mut command = Command::new(&lab.node.kubectl);
     command.arg("--kubeconfig").arg(kubeconfig);
     command
 }
 
 fn rsync(lab: &Lab, file: &Path, kubeconfig: &Path, flag: &str) -> Command {
     let mut command = Command::new("rsync");
-    command.args(["--times", flag, "-e"]).arg(lab.folder.join("rsh.sh"));
+    command.args(["--times", flag, "-e"]).arg(lab.node.folder.join("rsh.sh"));
     command.arg(file).arg(format!("pod:{TARGET}"));
-    command.env("BENCH_KUBECTL", &lab.kubectl).env("BENCH_KUBECONFIG", kubeconfig);
+    command.env("BENCH_KUBECTL", &lab.node.kubectl).env("BENCH_KUBECONFIG", kubeconfig);
     command.env("BENCH_POD", POD);
     command
 }

@@ -16,7 +16,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-use super::Lab;
+use super::{Node, diyadm};
 use crate::{
     bench::{
         empty::deployments,
@@ -47,20 +47,20 @@ pub(super) struct Seen {
     pub(super) peak: f64,
 }
 
-pub(super) fn measure(lab: &Lab, workloads: usize, rounds: usize) -> Result<Seen> {
-    lab.kubectl(&["create", "namespace", NAMESPACE])?;
-    lab.create(&deployments(workloads, NAMESPACE))?;
+pub(super) fn measure(node: &Node, workloads: usize, rounds: usize) -> Result<Seen> {
+    node.kubectl(&["create", "namespace", NAMESPACE])?;
+    node.create(&deployments(workloads, NAMESPACE))?;
     // Every tenth is empty.
     let some: Vec<_> = (0..workloads).step_by(10).map(|at| format!("deployment/d{at}")).collect();
     let some: Vec<_> = some.iter().map(String::as_str).collect();
     let empty = [&["empty", "--wait=false", "--quiet"], &some[..]].concat();
-    process::output(&mut lab.diyadm(NAMESPACE, &empty))?;
+    process::output(&mut diyadm(node, NAMESPACE, &empty))?;
     // The controllers have seen them.
     rest(5)?;
     let (mut first, mut spent) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         interrupt::check()?;
-        let screen = Screen::start(lab)?;
+        let screen = Screen::start(node)?;
         eprintln!("xtask: first screen {:.2} s, processor {:.2} s", screen.first, screen.cpu);
         // The first round warms up.
         if round > 0 {
@@ -68,7 +68,7 @@ pub(super) fn measure(lab: &Lab, workloads: usize, rounds: usize) -> Result<Seen
             spent.push(screen.cpu);
         }
     }
-    let screen = Screen::start(lab)?;
+    let screen = Screen::start(node)?;
     rest(5)?;
     let id = screen.child.id();
     let (before, began) = (cpu(id)?, Instant::now());
@@ -98,7 +98,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn start(lab: &Lab) -> Result<Self> {
+    fn start(node: &Node) -> Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let here = openpt(flags)?;
         unlockpt(&here)?;
@@ -109,9 +109,9 @@ impl Screen {
             File::from(rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())?);
         // Without a session of its own it would look at the terminal of this program.
         let mut command = Command::new("setsid");
-        let ui = lab.diyadm(NAMESPACE, &["ui"]);
+        let ui = diyadm(node, NAMESPACE, &["ui"]);
         command.arg("--ctty").arg(ui.get_program()).args(ui.get_args());
-        command.env("HOME", &lab.folder).env("TERM", "xterm");
+        command.env("HOME", &node.folder).env("TERM", "xterm");
         command.stdin(there.try_clone()?).stdout(there.try_clone()?).stderr(there.try_clone()?);
         let began = Instant::now();
         let child = command.spawn().context("util-linux's setsid")?;

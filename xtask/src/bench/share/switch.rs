@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::Lab;
+use super::{Node, diyadm};
 use crate::{
     bench::{
         idle::{Resting, resting},
@@ -51,10 +51,10 @@ fn program(name: &str, then: &str) -> String {
     )
 }
 
-pub(super) fn measure(lab: &Lab, rounds: usize) -> Result<Switched> {
-    lab.kubectl(&["create", "namespace", NAMESPACE])?;
+pub(super) fn measure(node: &Node, rounds: usize) -> Result<Switched> {
+    node.kubectl(&["create", "namespace", NAMESPACE])?;
     let stays = "sleep 86400 & wait";
-    lab.create(&json!({
+    node.create(&json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": "shop", "namespace": NAMESPACE },
         "spec": {
@@ -70,8 +70,8 @@ pub(super) fn measure(lab: &Lab, rounds: usize) -> Result<Switched> {
             },
         },
     }))?;
-    let place = Place { lab };
-    lab.kubectl(&["-n", NAMESPACE, "rollout", "status", "deploy/shop", "--timeout=120s"])?;
+    let place = Place { node };
+    node.kubectl(&["-n", NAMESPACE, "rollout", "status", "deploy/shop", "--timeout=120s"])?;
     place.run(&["empty", "deploy/shop", "--stand-in"])?;
     place.wait("own-started")?;
     let alone = place.resting()?;
@@ -118,17 +118,17 @@ pub(super) fn measure(lab: &Lab, rounds: usize) -> Result<Switched> {
 
 /// The container.
 struct Place<'a> {
-    lab: &'a Lab,
+    node: &'a Node,
 }
 
 impl Place<'_> {
     fn run(&self, args: &[&str]) -> Result<()> {
-        process::output(&mut self.lab.diyadm(NAMESPACE, args)).map(drop)
+        process::output(&mut diyadm(self.node, NAMESPACE, args)).map(drop)
     }
 
     fn inside(&self, words: &[&str]) -> Result<String> {
         let exec = ["-n", NAMESPACE, "exec", "deploy/shop", "-c", "app", "--"];
-        self.lab.kubectl(&[&exec[..], words].concat())
+        self.node.kubectl(&[&exec[..], words].concat())
     }
 
     /// Removes the files; returns the time after that.
