@@ -107,12 +107,14 @@ pub(super) fn output(stage: &Stage, path: &str, profile: Profile) -> Result<Path
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
     }
-    let lock = File::create(folder.join("lock"))?;
+    let target = profile.target()?;
+    fs::create_dir_all(&target)?;
+    // Only builds in the same target folder wait for each other: tests do not wait for a release.
+    let lock = File::create(target.join("image-build.lock"))?;
     lock.lock().context("cannot lock the build of images")?;
     if let Some(found) = found(&folder, &recipe)? {
         return Ok(found);
     }
-    let target = profile.target()?;
     let begun = SystemTime::now();
     for command in &plan.commands {
         let command = &profile.command(command);
@@ -169,11 +171,18 @@ fn keep(
         }
     }
     let kept = folder.join(digest(recipe, &names)?);
-    fs::create_dir_all(&kept)?;
-    fs::copy(program, kept.join(name)).with_context(|| program.display().to_string())?;
+    // Another clone may keep the same program now: half of it must never be found.
+    let fresh = folder.join(format!("new-{}", std::process::id()));
+    fs::create_dir_all(&fresh)?;
+    fs::copy(program, fresh.join(name)).with_context(|| program.display().to_string())?;
+    fs::write(fresh.join("inputs"), names.join("\n"))?;
+    if let Err(error) = fs::rename(&fresh, &kept) {
+        fs::remove_dir_all(&fresh)?;
+        if !kept.join("inputs").exists() {
+            return Err(error).with_context(|| kept.display().to_string());
+        }
+    }
     forget_old(folder)?;
-    // Last: without it the folder is not looked at.
-    fs::write(kept.join("inputs"), names.join("\n"))?;
     Ok(kept.join(name))
 }
 
