@@ -1,4 +1,5 @@
-//! Shell completion: the script itself, in a real bash, on the real API server.
+//! What completion offers, in bash, on the real API server. `dev/completion.rs` presses TAB in each
+//! shell.
 
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use serde_json::json;
 use super::rig::{Run, Workspace, diyadm};
 
 /// The whole script with a line that was typed so far; what bash would offer.
-pub(crate) const BASH: &str = r#"
+const BASH: &str = r#"
 eval "$SCRIPT"
 read -ra COMP_WORDS <<< "$LINE"
 [[ "$LINE" == *' ' ]] && COMP_WORDS+=("")
@@ -17,6 +18,7 @@ compopt() { :; }
 _clap_complete_diyadm diyadm "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
+
 fn offered(script: &str, line: &str) -> Vec<String> {
     let mut bash = Command::new("bash");
     bash.args(["--norc", "-c", BASH]).env("SCRIPT", script).env("LINE", line);

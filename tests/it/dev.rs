@@ -3,6 +3,7 @@
 
 mod agent_start_race;
 mod commands;
+mod completion;
 mod content;
 mod conversation;
 mod debug;

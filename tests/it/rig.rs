@@ -264,21 +264,26 @@ impl Cluster {
 
 /// The real Helm, made where it is missing; `None` where it cannot be.
 pub(crate) fn helm() -> Option<String> {
-    let xtask = env::var("DIYADM_TEST_XTASK").expect("`cargo xtask test` says where it is");
-    let run = Run::of(Command::new(xtask).arg("helm"), "");
-    if run.code != Some(0) {
-        skip(&format!("no helm: {}", run.stderr.lines().last().unwrap_or_default()));
-        return None;
-    }
-    Some(run.stdout.trim().to_owned())
+    made(&["helm"])
 }
 
 /// A registry of images, made where it is missing; `None` where it cannot be.
 pub(crate) fn registry() -> Option<String> {
+    made(&["registry"])
+}
+
+/// zsh or fish, made where it is missing; `None` where it cannot be.
+pub(crate) fn shell(name: &str) -> Option<String> {
+    made(&["shell", name])
+}
+
+/// The program that a task of xtask makes where it is missing.
+fn made(task: &[&str]) -> Option<String> {
     let xtask = env::var("DIYADM_TEST_XTASK").expect("`cargo xtask test` says where it is");
-    let run = Run::of(Command::new(xtask).arg("registry"), "");
+    let run = Run::of(Command::new(xtask).args(task), "");
     if run.code != Some(0) {
-        skip(&format!("no registry: {}", run.stderr.lines().last().unwrap_or_default()));
+        let why = run.stderr.lines().last().unwrap_or_default();
+        skip(&format!("no {}: {why}", task.join(" ")));
         return None;
     }
     Some(run.stdout.trim().to_owned())

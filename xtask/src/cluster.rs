@@ -41,7 +41,7 @@ use self::{
 use crate::interrupt;
 
 pub(crate) use self::{
-    binaries::{apiserver, apiserver_of, busybox, helm, kubectl, make_programs, registry},
+    binaries::{apiserver, apiserver_of, busybox, helm, kubectl, make_programs, reader, registry},
     command::run,
     kubelet::Taint,
     namespaces::possible as node_possible,

@@ -23,7 +23,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-pub(crate) use self::check::Tally;
+pub(crate) use self::check::{Tally, is_strict};
 use self::{
     contents::Contents,
     platform::{PLATFORMS, Platform, Source},
@@ -76,7 +76,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let options = Options::parse(args)?;
     interrupt::watch()?;
     if options.check {
-        return Ok(if check_alone()?.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        let tally = check_alone()?;
+        let is_good = tally.failed == 0 && (tally.skipped == 0 || !is_strict());
+        return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let folder = paths::target().join("dist");
     let url = options.url.as_deref();
@@ -149,11 +151,11 @@ fn make(folder: &Path, release: &Release, programs: Option<&Path>) -> Result<()>
     write(folder, &release.sbom(), sbom::json(release)?.as_bytes())?;
     match &release.url {
         Some(_) => {
-            write(folder, "diyadm.yaml", catalogs::krew(release, &archives)?.as_bytes())?;
+            write(folder, release::KREW, catalogs::krew(release, &archives)?.as_bytes())?;
             write(folder, "diyadm.rb", catalogs::homebrew(release, &archives).as_bytes())?;
         }
         None => left_out(
-            "diyadm.yaml (krew) and diyadm.rb (Homebrew)",
+            &format!("{} and diyadm.rb (Homebrew)", release::KREW),
             "they contain the URL of the archives. Give it: --url URL",
         ),
     }

@@ -1,4 +1,4 @@
-//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|registry|chart|book|tidy|fuzz|bench|dist`.
+//! diyadm's own chores: `cargo xtask test|cluster|image|jar|helm|registry|shell|chart|book|tidy|fuzz|bench|dist`.
 //!
 //! Never part of what is shipped, and never needed to build or run diyadm.
 
@@ -17,7 +17,7 @@ mod process;
 mod test;
 mod tidy;
 
-use std::{env, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 
@@ -30,6 +30,7 @@ cargo xtask image [IMAGE…]                     images without Docker; cluster 
 cargo xtask jar                                a Spring Boot application, from Maven
 cargo xtask helm                               Helm, built from its Go module
 cargo xtask registry                           a registry of images, from Debian
+cargo xtask shell zsh|fish                     a shell to try completions in, from Debian
 cargo xtask chart                              the generated files of charts/diyadm
 cargo xtask book                               the book, in target/book, with mdBook
 cargo xtask tidy                               the house rules
@@ -55,6 +56,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints where a program is, which is made where it is missing.
+fn print_path(find: impl FnOnce() -> Result<PathBuf>) -> Result<ExitCode> {
+    interrupt::watch()?;
+    println!("{}", find()?.display());
+    Ok(ExitCode::SUCCESS)
+}
+
 fn run(args: &[String]) -> Result<ExitCode> {
     let (task, rest) = args.split_first().map_or(("help", args), |(t, rest)| (t.as_str(), rest));
     match task {
@@ -62,16 +70,14 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "cluster" => cluster::run(rest),
         "image" => image::run(rest),
         "jar" => jar::run(rest),
-        "helm" => {
-            interrupt::watch()?;
-            println!("{}", cluster::helm()?.display());
-            Ok(ExitCode::SUCCESS)
-        }
-        "registry" => {
-            interrupt::watch()?;
-            println!("{}", cluster::registry()?.display());
-            Ok(ExitCode::SUCCESS)
-        }
+        "helm" => print_path(cluster::helm),
+        "registry" => print_path(cluster::registry),
+        "shell" => match rest {
+            [name] if ["zsh", "fish"].contains(&name.as_str()) => {
+                print_path(|| cluster::reader(name))
+            }
+            _ => bail!("`cargo xtask shell` takes zsh or fish"),
+        },
         "chart" => chart::run(),
         "book" => {
             interrupt::watch()?;

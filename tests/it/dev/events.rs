@@ -86,21 +86,5 @@ fn events_are_json_lines_on_stdout_by_their_schema() {
     failed.stderr_has("error: The build failed.").stderr_has("#build-failed");
     assert_eq!(typed.app("shop")["pid"], pid);
 
-    // The names of applications and containers, of contexts and of targets are completed.
-    let script = typed.run(&["completions", "bash"]).code(0).stdout;
-    let flags = node.flags();
-    let context = node.kubectl(&["config", "current-context"], "");
-    for (line, expected) in [
-        (format!("logs{flags} -n {} deploy/shop ", node.name), "shop"),
-        (format!("logs{flags} -n {} deploy/shop -c ", node.name), "shop"),
-        (format!("sync{flags} -n {} a deploy/sh", node.name), "deploy/shop:"),
-        (format!("status{flags} --context "), context.trim()),
-    ] {
-        let mut bash = std::process::Command::new("bash");
-        bash.args(["--norc", "-c", crate::completion::BASH]).env("SCRIPT", &script);
-        let bash = Run::of(bash.env("LINE", format!("diyadm {line}")), "").code(0);
-        assert!(bash.stdout.lines().any(|word| word == expected), "{line}: {}", bash.stdout);
-    }
-
     cases.hold();
 }

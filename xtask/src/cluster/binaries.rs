@@ -119,6 +119,11 @@ pub(crate) fn registry() -> Result<PathBuf> {
     find_or_make("docker-registry")
 }
 
+/// A program that files of a release are tried with: `zsh`, `fish` or `mandoc`.
+pub(crate) fn reader(name: &str) -> Result<PathBuf> {
+    find_or_make(name)
+}
+
 fn find_or_make(name: &str) -> Result<PathBuf> {
     find_or_make_of(name, Version::TESTED)
 }

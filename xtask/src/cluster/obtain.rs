@@ -4,7 +4,8 @@
 //! service is started. Where Go and apt download from is their own configuration's business.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,7 +27,7 @@ const PROGRAMS: [&str; 5] =
 /// some were never published.
 const OTHER_PATCHES: u32 = 4;
 /// What Debian's packages are unpacked for: the package, and where in it the programs are.
-const PACKAGES: [(&str, &[&str]); 6] = [
+const PACKAGES: [(&str, &[&str]); 7] = [
     ("etcd-server", &["usr/bin/etcd"]),
     ("containerd", &["usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr"]),
     ("runc", &["usr/sbin/runc"]),
@@ -36,6 +37,23 @@ const PACKAGES: [(&str, &[&str]); 6] = [
     ),
     ("busybox-static", &["bin/busybox"]),
     ("docker-registry", &["usr/bin/docker-registry"]),
+    ("mandoc", &["usr/bin/mandoc"]),
+];
+/// Shells, which need files beside their program: the packages, and the command that starts the
+/// shell from the folder `$root` that they are unpacked in.
+const SHELLS: [(&str, &[&str], &str); 2] = [
+    (
+        "zsh",
+        &["zsh-static", "zsh-common"],
+        "export FPATH=\"$(find \"$root/usr/share/zsh/functions\" -type d | tr '\\n' :)\"\n\
+         exec \"$root/bin/zsh-static\" \"$@\"\n",
+    ),
+    (
+        "fish",
+        &["fish", "fish-common", "libpcre2-32-0"],
+        "export LD_LIBRARY_PATH=\"$root/usr/lib/$(uname -m)-linux-gnu\"\n\
+         exec \"$root/usr/bin/fish\" \"$@\"\n",
+    ),
 ];
 
 /// Puts the program `name` into `bin` and returns its path. A second process waits for the first
@@ -53,10 +71,15 @@ pub(super) fn obtain(
         return Ok(found);
     }
     let package = PACKAGES.iter().find(|(_, paths)| paths.iter().any(|path| called(path) == name));
-    let made = match package {
-        Some((package, paths)) => unpack(package, paths, bin),
-        None if name == "helm" => build_helm(bin),
-        None => build(name, version, bin),
+    let shell = SHELLS.iter().find(|(shell, ..)| *shell == name);
+    let made = if let Some((package, paths)) = package {
+        unpack(package, paths, bin)
+    } else if let Some((_, packages, start)) = shell {
+        unpack_shell(name, packages, start, bin)
+    } else if name == "helm" {
+        build_helm(bin)
+    } else {
+        build(name, version, bin)
     };
     made.with_context(|| {
         format!(
@@ -76,27 +99,8 @@ fn called(path: &str) -> &str {
 
 fn unpack(package: &str, paths: &[&str], bin: &Path) -> Result<()> {
     let folder = bin.with_file_name(format!("build-{package}"));
-    fs::create_dir_all(&folder)?;
-    let what = format!("download {package}");
-    let download = || {
-        // Root's apt would else drop to a user who may not write here, and say so.
-        let mut apt = Command::new("apt-get");
-        apt.args(["-q", "-o", "APT::Sandbox::User=root", "download", package]);
-        apt.current_dir(&folder);
-        apt
-    };
-    if aloud(&what, &mut download()).is_err() {
-        // A fresh image has no package lists; reading them is root's right.
-        aloud("apt-get update", Command::new("apt-get").args(["-q", "update"]))?;
-        aloud(&what, &mut download())?;
-    }
-    let file = fs::read_dir(&folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get left no package")?;
     let root = folder.join("root");
-    let what = format!("unpack {package}");
-    aloud(&what, Command::new("dpkg-deb").arg("-x").arg(file).arg(&root))?;
+    extract(package, &folder, &root)?;
     for path in paths {
         let program = bin.join(called(path));
         fs::create_dir_all(program.parent().context("a program has no folder")?)?;
@@ -104,6 +108,45 @@ fn unpack(package: &str, paths: &[&str], bin: &Path) -> Result<()> {
     }
     fs::remove_dir_all(folder)?;
     Ok(())
+}
+
+/// Unpacks the shell's packages in one folder, and puts a script that starts it into `bin`.
+fn unpack_shell(name: &str, packages: &[&str], start: &str, bin: &Path) -> Result<()> {
+    let root = bin.with_file_name(name);
+    for package in packages {
+        let folder = bin.with_file_name(format!("build-{package}"));
+        extract(package, &folder, &root)?;
+        fs::remove_dir_all(folder)?;
+    }
+    let script = bin.with_file_name(format!("{name}.new"));
+    fs::write(&script, format!("#!/bin/sh\nroot='{}'\n{start}", root.display()))?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    fs::rename(script, bin.join(name))?;
+    Ok(())
+}
+
+/// Downloads a package of Debian to `folder`, and unpacks it in `root`.
+fn extract(package: &str, folder: &Path, root: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let what = format!("download {package}");
+    let download = || {
+        // Root's apt would else drop to a user who may not write here, and say so.
+        let mut apt = Command::new("apt-get");
+        apt.args(["-q", "-o", "APT::Sandbox::User=root", "download", package]);
+        apt.current_dir(folder);
+        apt
+    };
+    if aloud(&what, &mut download()).is_err() {
+        // A fresh image has no package lists; reading them is root's right.
+        aloud("apt-get update", Command::new("apt-get").args(["-q", "update"]))?;
+        aloud(&what, &mut download())?;
+    }
+    let file = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get left no package")?;
+    let what = format!("unpack {package}");
+    aloud(&what, Command::new("dpkg-deb").arg("-x").arg(file).arg(root))
 }
 
 fn build(name: &str, version: Version, bin: &Path) -> Result<()> {

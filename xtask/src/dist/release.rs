@@ -10,6 +10,9 @@ use crate::{image::Profile, paths};
 
 /// The name of the file of checksums.
 pub(super) const SUMS: &str = "SHA256SUMS";
+/// The manifest for krew. Publishing it is a pull request to krew's index, as `plugins/diyadm.yaml`;
+/// it is no file that a release offers.
+pub(super) const KREW: &str = ".krew.yaml";
 /// xtask has the version of the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -123,13 +126,13 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month, left + 1)
 }
 
-/// The files of `folder` with their checksums, as `sha256sum` prints them.
+/// The files that a release offers with their checksums, as `sha256sum` prints them.
 pub(super) fn sums(folder: &Path) -> Result<String> {
     let mut lines = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name != SUMS {
+        if ![SUMS, KREW].contains(&name.as_str()) {
             lines.push((name, sha256(&fs::read(entry.path())?)));
         }
     }

@@ -1,10 +1,14 @@
 //! Completions in each shell, and man pages in each reader of them.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Untried, has};
+use super::{Untried, has, made};
 use crate::process;
 
 /// Loads the script `$1` and prints what the shell offers for `$LINE`.
@@ -41,8 +45,8 @@ const PROBES: [(&str, &[&str], &str, &str); 4] = [
     ),
 ];
 
-/// Each completion in its shell: of a command, and of a namespace of the cluster in this folder. bash
-/// must be there.
+/// Each completion in its shell: of a command, and of a namespace of the cluster in this folder.
+/// `tests/it/completion.rs` tries more.
 pub(super) fn completions(unpacked: &Path, cluster: Option<&Path>) -> Result<Untried> {
     let mut lines = vec![("diyadm unin".to_owned(), "uninstall")];
     lines.extend(cluster.map(|cluster| {
@@ -55,12 +59,16 @@ pub(super) fn completions(unpacked: &Path, cluster: Option<&Path>) -> Result<Unt
     let folders = [unpacked.to_owned()].into_iter().chain(std::env::split_paths(&path));
     let path = std::env::join_paths(folders)?;
     for (shell, flags, script, probe) in PROBES {
-        if !has(shell) && shell != "bash" {
+        let program = match shell {
+            "zsh" | "fish" => made(shell),
+            _ => has(shell).then(|| PathBuf::from(shell)),
+        };
+        let Some(program) = program else {
             untried.push(shell);
             continue;
-        }
+        };
         for (line, expected) in &lines {
-            let mut command = Command::new(shell);
+            let mut command = Command::new(&program);
             command.args(flags).arg(probe).env("LINE", line).env("PATH", &path);
             // The first argument after the text is $0 in bash and zsh.
             if matches!(shell, "bash" | "zsh") {
@@ -76,20 +84,25 @@ pub(super) fn completions(unpacked: &Path, cluster: Option<&Path>) -> Result<Unt
 
 /// Each page: no warning, a heading that `whatis` can read, and one page for each command.
 pub(super) fn pages(folder: &Path) -> Result<Untried> {
-    let readers = ["man", "lexgrog", "mandoc"];
+    let program = |reader: &str| match reader {
+        "mandoc" => made(reader),
+        _ => has(reader).then(|| PathBuf::from(reader)),
+    };
+    let readers = ["man", "lexgrog", "mandoc"].map(|reader| (reader, program(reader)));
     let mut count = 0;
     for entry in fs::read_dir(folder)? {
         let page = entry?.path();
         count += 1;
-        for reader in readers.into_iter().filter(|reader| has(reader)) {
-            let mut command = Command::new(reader);
-            match reader {
+        for (reader, program) in &readers {
+            let Some(program) = program else { continue };
+            let mut command = Command::new(program);
+            match *reader {
                 "man" => command.args(["--warnings", "--local-file"]),
                 "mandoc" => command.args(["-T", "lint", "-W", "error"]),
                 _ => &mut command,
             };
             command.arg(&page).env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80").env("PAGER", "cat");
-            let output = command.output().with_context(|| reader.to_owned())?;
+            let output = command.output().with_context(|| (*reader).to_owned())?;
             let complaints = String::from_utf8_lossy(&output.stderr);
             let is_good = output.status.success() && complaints.trim().is_empty();
             let text = String::from_utf8_lossy(&output.stdout);
@@ -97,5 +110,6 @@ pub(super) fn pages(folder: &Path) -> Result<Untried> {
         }
     }
     ensure!(count > 20, "only {count} pages");
-    Ok(readers.into_iter().filter(|reader| !has(reader)).collect())
+    let missing = readers.into_iter().filter(|(_, program)| program.is_none());
+    Ok(missing.map(|(reader, _)| reader).collect())
 }
