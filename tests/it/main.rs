@@ -30,6 +30,7 @@ mod kubeconfig;
 mod kubectl_spelling;
 mod large;
 mod laws;
+mod locale;
 mod manifest;
 mod mutate;
 mod newer_updates;
