@@ -48,6 +48,11 @@ pub struct MutatedDocument {
 /// Changes `document`, an object or a List of them, in place.
 pub fn mutate(how: &MutateOptions<'_>, document: &mut Value) -> MutatedDocument {
     let mut outcome = MutatedDocument::default();
+    let is_text = |key: &str| document[key].as_str().is_some_and(|text| !text.is_empty());
+    let is_object = is_text("apiVersion") && is_text("kind");
+    if !document.is_null() && !is_object {
+        outcome.warnings.push(Warning::NoKind);
+    }
     visit(how, document, None, &mut outcome);
     outcome
 }

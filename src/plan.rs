@@ -50,6 +50,19 @@ pub struct Decided {
     pub warnings: Vec<String>,
 }
 
+impl Decided {
+    /// A decision without a reason, changes or warnings.
+    pub fn new(does: Does) -> Self {
+        Self {
+            does,
+            why: String::new(),
+            hint: String::new(),
+            operations: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// The plan for one workload.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -61,6 +61,9 @@ pub fn ask(question: &str) {
 
 /// Text on the last line of stderr that is rewritten in place; only for terminals. It is cut to
 /// their width, since only one line can be erased.
+///
+/// indicatif would not make this smaller: every printed line would have to go through its bars, and
+/// escaping, streams that cannot be written, and `ui`, which takes the screen, would stay ours.
 pub(crate) fn rewrite(text: &str) {
     let text = escaped(text);
     let width = size(io::stderr()).map_or(usize::MAX, |(columns, _)| columns.saturating_sub(1));

@@ -3,7 +3,10 @@
 
 use std::ffi::OsString;
 
-use clap::{Command, CommandFactory, FromArgMatches};
+use clap::{
+    Arg, Command, CommandFactory, FromArgMatches,
+    error::{ContextKind, ContextValue},
+};
 
 use super::Cli;
 use crate::ui::{self, text::as_plugin};
@@ -17,8 +20,24 @@ pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
     if ui::is_plugin() {
         command = renamed(command.bin_name("kubectl diyadm"));
     }
-    let matches = command.try_get_matches_from_mut(words)?;
+    let matches = command.try_get_matches_from_mut(words).map_err(|error| {
+        let called = words.iter().find_map(|word| command.find_subcommand(word));
+        let takes_command = called.is_some_and(|one| one.get_positionals().any(Arg::is_last_set));
+        if takes_command { error } else { without_double_dash(error) }
+    })?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Removes clap's tip to type `-- --flag` for an unknown flag: it suits only commands that take
+/// another command after `--`.
+fn without_double_dash(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().contains(" as a value, use "));
+        if !tips.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
+    error
 }
 
 /// The commands in help texts as a user of the plugin types them.
@@ -66,6 +85,22 @@ mod tests {
         let mut all = vec![command.render_long_help().to_string()];
         all.extend(command.get_subcommands_mut().flat_map(helps));
         all
+    }
+
+    #[test]
+    fn double_dash_is_suggested_only_before_a_command() {
+        for (line, expected) in [
+            ("diyadm status --no-such", false),
+            ("diyadm empty deploy/web --no-such", false),
+            ("diyadm empty deploy/web --dry-rum", false),
+            ("diyadm run deploy/web --no-such", true),
+        ] {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            let message = parse(&words).unwrap_err().to_string();
+            assert!(message.contains("unexpected argument"), "{message}");
+            assert_eq!(message.contains("-- --"), expected, "{message}");
+            assert_eq!(message.contains("'--dry-run'"), line.contains("--dry-rum"), "{message}");
+        }
     }
 
     #[test]

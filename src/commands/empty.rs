@@ -6,7 +6,7 @@ use super::runtime;
 use crate::{
     cli::Global,
     exit::{Code, Failure},
-    kubernetes::Cluster,
+    kubernetes::{Cluster, targets::Unnamed},
     operations::{Operation, empty, emptying_flags, flags::EmptyArgs},
     ui::terminal::Terminal,
 };
@@ -15,6 +15,9 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is emptied completely or not at all: `diyadm status` shows which \
                 are empty. Run the same command again to continue, or `diyadm restore` to undo it.";
+    if args.manifests.filename.is_empty() {
+        args.targets.require(Unnamed::Refused)?;
+    }
     empty::requested::check(&args.ways, args.scale, args.time)?;
     empty::copy::check(args)?;
     if args.rollback && !args.work.pods.wait {

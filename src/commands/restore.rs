@@ -6,7 +6,7 @@ use super::runtime;
 use crate::{
     cli::Global,
     exit::Code,
-    kubernetes::Cluster,
+    kubernetes::{Cluster, targets::Unnamed},
     operations::{
         Operation,
         flags::RestoreArgs,
@@ -19,6 +19,9 @@ pub(super) fn run(global: &Global, args: &RestoreArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     let left = "Each workload is restored completely or not at all: `diyadm status` shows which \
                 are still empty. Run the same command again to continue.";
+    if args.manifests.filename.is_empty() {
+        args.targets.require(Unnamed::WithAll)?;
+    }
     let manifests = args.force_from.as_deref().map(Manifests::load).transpose()?;
     runtime::run_interruptible(left, async {
         let cluster = Cluster::connect(&global.connection).await?;

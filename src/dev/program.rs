@@ -73,8 +73,8 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
     let carried = if carried.is_empty() { "none".to_owned() } else { carried.join(", ") };
     let what = format!("This diyadm carries no agent for {arch} (it carries: {carried}).");
     let hint = format!(
-        "Build diyadm with `cargo xtask dist` on Linux, or set --agent-program to a static {NAME} \
-         for {arch}."
+        "Put the release's {NAME}-{arch} into the folder of this program, or set --agent-program \
+         to it."
     );
     Err(Failure::no(what, hint).because(NoAgentThere).into())
 }

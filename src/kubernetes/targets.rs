@@ -43,6 +43,36 @@ pub struct Targets {
     pub all_namespaces: bool,
 }
 
+impl Targets {
+    /// Whether workloads are selected otherwise than by their names.
+    fn selects(&self) -> bool {
+        self.all || self.selector.is_some() || self.field_selector.is_some()
+    }
+
+    /// Refuses a command line without workloads, before a cluster is contacted.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn require(&self, unnamed: Unnamed) -> Result<(), Failure> {
+        let is_empty = self.workloads.is_empty() && !self.selects();
+        if is_empty && self.needs_names(unnamed) { Err(nothing_given()) } else { Ok(()) }
+    }
+
+    /// Whether kinds alone select nothing.
+    fn needs_names(&self, unnamed: Unnamed) -> bool {
+        match unnamed {
+            Unnamed::All => false,
+            Unnamed::WithAll => !self.all_namespaces,
+            Unnamed::Refused => true,
+        }
+    }
+}
+
+fn nothing_given() -> Failure {
+    let hint = "Use KIND/NAME, like deploy/web, or -l SELECTOR, or --all.";
+    Failure::usage("No workloads are given.", hint)
+}
+
 impl Cluster {
     /// What `-n` and `-A` say.
     pub fn scope<'a>(&'a self, targets: &'a Targets) -> Scope<'a> {
@@ -151,7 +181,7 @@ async fn select(
     unnamed: Unnamed,
     most: Option<u32>,
 ) -> Result<Targeted> {
-    let everything = targets.all || targets.selector.is_some() || targets.field_selector.is_some();
+    let everything = targets.selects();
     let kinds = match words::parse(&targets.workloads)? {
         TargetWords::Named(_) if everything || targets.all_namespaces => {
             let what = "Names cannot be combined with -l, --field-selector, --all or -A.";
@@ -162,15 +192,9 @@ async fn select(
             return by_name(cluster, namespace, named).await;
         }
         TargetWords::Kinds(_) | TargetWords::Nothing
-            if !everything
-                && (unnamed == Unnamed::Refused
-                    || (unnamed == Unnamed::WithAll && !targets.all_namespaces)) =>
+            if !everything && targets.needs_names(unnamed) =>
         {
-            return Err(Failure::usage(
-                "No workloads are given.",
-                "Use KIND/NAME, like deploy/web, or -l SELECTOR, or --all.",
-            )
-            .into());
+            return Err(nothing_given().into());
         }
         TargetWords::Kinds(kinds) => (kinds, true),
         TargetWords::Nothing => (kinds::workloads().collect(), false),

@@ -116,13 +116,7 @@ async fn decide(
     found: &LiveObject,
     settled: Result<EmptyMethod, Refused>,
 ) -> Result<Decided> {
-    let mut decided = Decided {
-        does: Does::Template,
-        why: String::new(),
-        hint: String::new(),
-        operations: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut decided = Decided::new(Does::Template);
     match settled {
         Err(refused) => {
             (decided.does, decided.why, decided.hint) = (Does::Nothing, refused.what, refused.hint);

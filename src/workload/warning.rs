@@ -95,6 +95,9 @@ pub enum Warning {
     /// A bug, as the webhook reports it.
     #[error("a bug kept this object from being changed; please report it")]
     Bug,
+    /// A document of a file, such as the values of a chart.
+    #[error("passed on as it is: this is not a Kubernetes object, without apiVersion or kind")]
+    NoKind,
     /// A review without an object.
     #[error("the review has no object")]
     NoObject,

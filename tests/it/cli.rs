@@ -100,6 +100,17 @@ fn key_type_flag_overrides_csr_conf() {
 }
 
 #[test]
+fn missing_workloads_are_an_error_before_a_missing_kubeconfig() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["empty"][..], &["empty", "-A"], &["restore"], &["restore", "-n", "shop"]] {
+        diyadm(folder.path(), args).code(2).stderr_has("error: No workloads are given.");
+    }
+    for args in [&["empty", "deploy/web"][..], &["restore", "-A"]] {
+        diyadm(folder.path(), args).code(3);
+    }
+}
+
+#[test]
 fn inspect_prints_certificate_fields() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| diyadm(folder.path(), args);

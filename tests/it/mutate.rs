@@ -52,6 +52,17 @@ fn read(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn mutate_warns_about_documents_that_are_not_objects() {
+    let values = "replicas: 2\n---\n# nothing\n---\n- a\n---\nkind: Deployment\nspec: {}\n";
+    let run = diyadm_reads(here().path(), &["mutate", "-f", "-"], &format!("{values}---\n{OTHER}"));
+    let run = run.code(0);
+    assert_eq!(run.stdout, format!("{values}---\n{OTHER}"), "it passes them on");
+    let places = run.stderr.lines().map(|line| line.split(": ").next().unwrap());
+    assert_eq!(places.collect::<Vec<_>>(), ["! -:1", "! -:5", "! -:7"], "{}", run.stderr);
+    assert!(run.stderr.lines().all(|line| line.contains("is not a Kubernetes object")));
+}
+
+#[test]
 fn mutate_keeps_unchanged_documents_byte_for_byte() {
     let text = format!("# first\n\n---\n{OTHER}--- # marker\n# Source: x.yaml\n{OTHER}...\n---\n");
     assert_eq!(filter(&[], &text), text);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     rig::{Cluster, FOREVER, Workspace, cluster_with_policies, diyadm, program, wait_until},
     serve::certificates,
-    workloads::user,
+    workloads::{user, workload},
 };
 
 fn deployment(name: &str, replicas: u32) -> Value {
@@ -247,4 +247,17 @@ fn status_watch_prints_each_selected_workload_once() {
     assert_eq!(narrow.next(), "Deployment/shop: restored");
     run(&["restore", "pod/alone", "--recreate", "--trust-original"]);
     assert_eq!(kind.next(), "Pod/alone: restored");
+}
+
+#[test]
+fn status_of_named_workloads_keeps_their_order() {
+    let cluster = require!(Workspace::new("status-order"));
+    for (kind, name) in [("Deployment", "a"), ("StatefulSet", "a"), ("Deployment", "b")] {
+        cluster.create(cluster.name, &workload(kind, name));
+    }
+    cluster.run(&["empty", "deploy,sts", "--all", "--yes", "--wait=false"]).code(0);
+    let names = ["deploy/b", "sts/a", "deploy/a"];
+    let status = cluster.run(&[&["status", "-o", "name"], &names[..]].concat()).code(0).stdout;
+    let shown = ["deployment.apps/b", "statefulset.apps/a", "deployment.apps/a"];
+    assert_eq!(status.lines().collect::<Vec<_>>(), shown);
 }

@@ -2,7 +2,7 @@
 //! no row is made of, and its row is made again only where something has changed: a namespace may
 //! have thousands.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -94,22 +94,28 @@ impl Workload {
 pub(crate) struct Watched {
     workloads: BTreeMap<Place, Workload>,
     pods: BTreeMap<(String, String), Kept>,
-    /// Where workloads are selected by name: the position of the kind, the name.
-    names: Option<BTreeSet<(usize, String)>>,
+    /// Where workloads are selected by name: the position of the kind, the name, in the order of the
+    /// command line.
+    names: Option<Vec<(usize, String)>>,
     /// Placeholders are shown as the objects that they contain.
     opens_placeholders: bool,
 }
 
 impl Watched {
-    pub(super) fn new(names: Option<BTreeSet<(usize, String)>>, opens_placeholders: bool) -> Self {
+    pub(super) fn new(names: Option<Vec<(usize, String)>>, opens_placeholders: bool) -> Self {
         Self { names, opens_placeholders, ..Self::default() }
     }
 
     fn is_meant(&self, kind: usize, name: &str, is_controlled: bool) -> bool {
-        match &self.names {
-            Some(names) => names.contains(&(kind, name.to_owned())),
+        match self.names {
+            Some(_) => self.order(kind, name).is_some(),
             None => !is_controlled,
         }
+    }
+
+    /// Where the workload is on the command line.
+    fn order(&self, kind: usize, name: &str) -> Option<usize> {
+        self.names.as_ref()?.iter().position(|(of, named)| *of == kind && named == name)
     }
 
     fn counts(&self, kind: usize, kept: &Kept) -> bool {
@@ -229,14 +235,16 @@ impl Watched {
             Some((place.0, workload.kept.is_controlled, workload.view.as_ref()?))
         });
         // A placeholder may be that of another object.
-        views
-            .filter(|(kind, is_controlled, view)| {
-                self.is_meant(*kind, &view.item.key.name, *is_controlled)
-            })
-            .map(|(.., view)| view)
+        let views = views.filter(|(kind, is_controlled, view)| {
+            self.is_meant(*kind, &view.item.key.name, *is_controlled)
+        });
+        let mut views: Vec<_> = views.collect();
+        views.sort_by_key(|(kind, _, view)| self.order(*kind, &view.item.key.name));
+        views.into_iter().map(|(.., view)| view)
     }
 
-    /// The selected workloads, live or not, in the order of their kinds.
+    /// The selected workloads, live or not, in the order of their names on the command line, else of
+    /// their kinds.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.views().map(|view| &view.item)
     }
@@ -326,9 +334,21 @@ mod tests {
         assert_eq!(names(&watched), ["a1"]);
         let kept = &watched.workloads.values().next().unwrap().kept;
         assert!(!kept.text.contains("managedFields"), "{}", kept.text);
-        watched.names = Some(BTreeSet::new());
+        watched.names = Some(Vec::new());
         watched.take(0, Sight::Set(object("Pod", "a", 2)));
         assert_eq!(names(&watched), [""; 0]);
+    }
+
+    #[test]
+    fn named_objects_are_in_the_order_of_the_command_line() {
+        let named = [(1, "b"), (0, "z"), (1, "a")].map(|(kind, name)| (kind, name.to_owned()));
+        let mut watched = Watched::new(Some(named.into()), false);
+        watched.take(0, Sight::All(vec![object("DaemonSet", "z", 1)]));
+        let deployments = ["a", "b", "c"].map(|name| object("Deployment", name, 1));
+        watched.take(1, Sight::All(deployments.into()));
+        watched.refresh(|_, _| None);
+        let seen: Vec<_> = watched.items().map(|item| item.key.name.as_str()).collect();
+        assert_eq!(seen, ["b", "z", "a"]);
     }
 
     #[test]
