@@ -16,7 +16,8 @@ pub(super) use cache::{CACHE, Cache};
 pub(super) use names::name_of;
 pub(crate) use names::object_name;
 pub(crate) use parse::{
-    ResourcesForm, Scalar, account, caches, env_map, env_sources, label_map, tolerations,
+    ResourcesForm, Scalar, SecurityMembers, account, caches, env_map, env_sources, label_map,
+    tolerations,
 };
 pub(crate) use parse::{amount, cache, env, env_source, label, security, toleration};
 

@@ -1,11 +1,12 @@
 //! The flags about the shape of emptied Pods.
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
 use crate::workload::{
     Resources, Shape,
-    shape::{amount, cache, env, env_source, label, object_name, security, toleration},
+    shape::{
+        SecurityMembers, amount, cache, env, env_source, label, object_name, security, toleration,
+    },
 };
 
 /// The shape of a workload's Pods while it is empty; restoring resets all of it.
@@ -43,8 +44,8 @@ pub struct ShapeFlags {
     pub service_account: Option<String>,
     /// Members of the securityContext of the empty container, as in
     /// runAsUser=0,readOnlyRootFilesystem=false; others stay as they are
-    #[arg(long, value_name = "MEMBER=VALUE,…", value_delimiter = ',', value_parser = security)]
-    pub security_context: Vec<(String, Value)>,
+    #[arg(long, value_name = "MEMBER=VALUE,…", value_parser = security)]
+    pub security_context: Vec<SecurityMembers>,
     /// What a file says where no flag does
     #[arg(skip)]
     pub file: Shape,
@@ -84,7 +85,7 @@ impl ShapeFlags {
             node_selector: some(&self.node_selector),
             tolerations: some(&self.toleration),
             service_account_name: self.service_account.clone(),
-            security_context: some(&self.security_context),
+            security_context: some(&self.security_context.concat()),
         };
         flags.or(self.file.clone())
     }
@@ -98,9 +99,9 @@ impl ShapeFlags {
         let words = |flag: &str, all: &[String]| {
             all.iter().map(|word| format!("--{flag}={word}")).collect::<Vec<_>>()
         };
-        let security = self.security_context.iter().map(|(member, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            format!("--security-context={member}={value}")
+        let security = self.security_context.iter().map(|members| {
+            let members = members.iter().map(|(member, value)| format!("{member}={value}"));
+            format!("--security-context={}", members.collect::<Vec<_>>().join(","))
         });
         let none = self.resources.iter().map(|_| "--resources=none".to_owned());
         let account = self.service_account.iter().map(|name| format!("--service-account={name}"));
@@ -123,6 +124,7 @@ impl ShapeFlags {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -157,12 +159,21 @@ mod tests {
             "x",
             "--service-account=builder",
             "--security-context=runAsUser=0,runAsNonRoot=false",
+            "--security-context",
+            r#"capabilities={"add":["SYS_PTRACE","NET_ADMIN"]},procMount=Default,a="0",b=1x,c=null"#,
         ]);
         let arguments = flags.arguments();
         let again: Vec<_> = arguments.iter().map(String::as_str).collect();
         assert_eq!(parsed(&again), flags);
         let text = flags.shape().annotation().unwrap().unwrap();
         assert_eq!(serde_json::from_str::<Shape>(&text).unwrap(), flags.shape());
+        let security = flags.shape().security_context.unwrap();
+        let expected = json!({
+            "runAsUser": 0, "runAsNonRoot": false,
+            "capabilities": { "add": ["SYS_PTRACE", "NET_ADMIN"] },
+            "procMount": "Default", "a": "0", "b": "1x", "c": "null",
+        });
+        assert_eq!(Value::from(security), expected);
         let none = parsed(&["--resources", "none"]);
         assert_eq!(none.arguments(), ["--resources=none"]);
         assert_eq!(none.shape().annotation(), Ok(Some("{\"resources\":\"none\"}".to_owned())));
@@ -188,6 +199,8 @@ mod tests {
             ["--node-selector", "a b=c"],
             ["--service-account", "A"],
             ["--security-context", "runAsUser"],
+            ["--security-context", "runAsUser=0,"],
+            ["--security-context", "runAsUser=0,runAsGroup"],
             ["--resources", "some"],
         ] {
             let refused = Flags::try_parse_from([&["x"][..], &args].concat());

@@ -205,18 +205,36 @@ pub(super) fn tolerated(text: &str) -> Result<Value, String> {
     Ok(all)
 }
 
-/// `MEMBER=VALUE`: a member of the container's securityContext; `true`, `false` and numbers are
-/// those.
+/// Members of a container's securityContext.
+pub(crate) type SecurityMembers = Vec<(String, Value)>;
+
+/// `MEMBER=VALUE,…`: members of the container's securityContext. A value is JSON, which may have
+/// commas, or a word.
 ///
 /// # Errors
 /// In a few words, what it is instead.
-pub(crate) fn security(text: &str) -> Result<(String, Value), String> {
-    let (member, value) = pair(text)?;
-    if member.is_empty() || !member.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(format!("{member:?} is not a member of a securityContext"));
+pub(crate) fn security(text: &str) -> Result<SecurityMembers, String> {
+    let mut members = Vec::new();
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let (member, text) = pair(text)?;
+        if member.is_empty() || !member.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(format!("{member:?} is not a member of a securityContext"));
+        }
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let read = values.next().and_then(Result::ok).filter(|read| !read.is_null());
+        let after = &text[values.byte_offset()..];
+        let (value, after) = match read.filter(|_| after.is_empty() || after.starts_with(',')) {
+            Some(value) => (value, after.strip_prefix(',')),
+            None => match text.split_once(',') {
+                Some((word, after)) => (word.into(), Some(after)),
+                None => (text.into(), None),
+            },
+        };
+        members.push((member.to_owned(), value));
+        rest = after;
     }
-    let read = serde_json::from_str::<Value>(value).ok().filter(|read| !read.is_null());
-    Ok((member.to_owned(), read.unwrap_or_else(|| value.into())))
+    Ok(members)
 }
 
 type Pairs = BTreeMap<String, String>;
