@@ -61,7 +61,7 @@ pub enum Command {
     Empty(EmptyArgs),
     /// Restore emptied workloads of a cluster
     Restore(RestoreArgs),
-    /// Restore emptied workloads whose time is over
+    /// Restore emptied workloads that have expired
     Expire(ExpireArgs),
     /// Show which workloads are empty, since when and by whom
     Status(StatusArgs),

@@ -70,12 +70,12 @@ pub fn explain(
     let mut parts = decided.as_ref().map(parts).unwrap_or_default();
     for part in parts.iter_mut().filter(|part| part.decided_by == "annotation") {
         // A client's flags become annotations only when they are written.
-        let key = |wish: &RequestedAnnotation| match part.part {
-            "standIn" => wish.key == STAND_IN,
-            part if Shape::has(part) => wish.key == SHAPE,
-            part => wish.key.strip_prefix("diyadm.io/") == Some(part),
+        let key = |one: &RequestedAnnotation| match part.part {
+            "standIn" => one.key == STAND_IN,
+            part if Shape::has(part) => one.key == SHAPE,
+            part => one.key.strip_prefix("diyadm.io/") == Some(part),
         };
-        if context.requested_annotations.iter().any(|wish| wish.value.is_some() && key(wish)) {
+        if context.requested_annotations.iter().any(|one| one.value.is_some() && key(one)) {
             part.decided_by = "flag".to_owned();
         }
     }

@@ -48,7 +48,7 @@ pub use rights::{Right, UNKNOWN_USER};
 pub use scope::{DEFAULT_NAMESPACE, Scope};
 pub(crate) use send::PAUSES;
 pub use tunnel::{Over, Tunnel};
-pub use watch::Sight;
+pub use watch::ObjectChange;
 
 use kubeconfig::Access;
 use send::Verb;
@@ -68,6 +68,7 @@ pub struct Cluster {
     server: String,
     namespace: String,
     flags: String,
+    kubectl_flags: String,
     verbose: bool,
     /// Whether the API server has ever answered.
     reached: Arc<AtomicBool>,
@@ -139,13 +140,14 @@ impl Cluster {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         let client = access.client()?;
-        let mut flags = String::new();
+        let mut kubectl_flags = String::new();
         if let Some(context) = &connection.context {
-            flags = format!(" --context {}", quoted(context));
+            kubectl_flags = format!(" --context {}", quoted(context));
         }
         if let Some(file) = &connection.kubeconfig {
-            let _ = write!(flags, " --kubeconfig {}", quoted(&file.display().to_string()));
+            let _ = write!(kubectl_flags, " --kubeconfig {}", quoted(&file.display().to_string()));
         }
+        let mut flags = kubectl_flags.clone();
         if let Some(file) = &connection.kinds {
             let _ = write!(flags, " --kinds {}", quoted(&file.display().to_string()));
         }
@@ -155,6 +157,7 @@ impl Cluster {
             server,
             namespace,
             flags,
+            kubectl_flags,
             verbose: connection.verbose,
             reached,
             warnings,
@@ -165,6 +168,11 @@ impl Cluster {
     /// The flags that select this cluster, each after a blank, for commands in hints.
     pub fn flags(&self) -> &str {
         &self.flags
+    }
+
+    /// [`Cluster::flags`] without those that kubectl does not have.
+    pub fn kubectl_flags(&self) -> &str {
+        &self.kubectl_flags
     }
 
     /// The API server's address.

@@ -11,7 +11,7 @@ pub enum Audience {
     Developer,
     /// Installs and removes the webhook, or the policy.
     Installer,
-    /// The CronJob that restores workloads whose time is over (`diyadm expire`).
+    /// The CronJob that restores workloads that have expired (`diyadm expire`).
     Expire,
 }
 
@@ -71,6 +71,7 @@ pub struct Rights {
 
 const WATCHED: [&str; 4] = ["get", "list", "watch", "patch"];
 const OWNED: [&str; 3] = ["get", "patch", "delete"];
+const RBAC: &str = "rbac.authorization.k8s.io";
 const REGISTRATION: &str = "admissionregistration.k8s.io";
 const CONFIGURATIONS: &str = "mutatingwebhookconfigurations";
 const POLICIES: [&str; 2] = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
@@ -80,7 +81,7 @@ pub fn rights(audience: Audience, names: &Names<'_>) -> Rights {
     match audience {
         Audience::Developer => developer(names),
         Audience::Installer => installer(names),
-        Audience::Expire => expire(names),
+        Audience::Expire => expire(),
     }
 }
 
@@ -114,7 +115,7 @@ fn workloads() -> Vec<Rule> {
 fn developer(names: &Names<'_>) -> Rights {
     let any = Rule::any;
     let mut namespaced = workloads();
-    // A copy beside a workload is a Deployment (`empty --copy`).
+    // A copy of a workload is a Deployment (`empty --copy`).
     namespaced.push(any("apps", &["deployments"], &["create", "delete"]));
     namespaced.push(any("", &["pods/exec", "pods/portforward"], &["get", "create"]));
     namespaced.push(any("", &["pods/log"], &["get"]));
@@ -129,6 +130,11 @@ fn installer(names: &Names<'_>) -> Rights {
     let Names { namespace, service, secret } = names;
     let any = Rule::any;
     let rules = format!("{service}-rules");
+    // The objects of `render --expire`, which `uninstall` deletes.
+    let expire = format!("{service}-expire");
+    let in_namespaces = format!("{expire}-{namespace}");
+    let of_cluster = format!("{in_namespaces}-cluster");
+    let removed = &["get", "delete"];
     // `uninstall --restore` restores.
     let mut namespaced = workloads();
     namespaced.extend([
@@ -137,6 +143,9 @@ fn installer(names: &Names<'_>) -> Rights {
         any("", &["services"], &OWNED).named(&[service]),
         any("policy", &["poddisruptionbudgets"], &OWNED).named(&[service]),
         any("", &["configmaps"], &OWNED).named(&[&rules]),
+        any("", &["serviceaccounts"], removed).named(&[&expire]),
+        any("batch", &["cronjobs"], removed).named(&[&expire]),
+        any(RBAC, &["rolebindings"], removed).named(&[&expire]),
         // RBAC cannot restrict create by name.
         any("", &["secrets", "services", "configmaps"], &["create"]),
         any("apps", &["deployments"], &["create"]),
@@ -151,6 +160,8 @@ fn installer(names: &Names<'_>) -> Rights {
         any("", &["namespaces"], &["get", "patch"]).named(&[namespace]),
         // The namespaces that a webhook serves are found by their labels.
         any("", &["namespaces"], &["create", "list"]),
+        any(RBAC, &["clusterroles", "clusterrolebindings"], removed)
+            .named(&[&in_namespaces, &of_cluster]),
         any(REGISTRATION, &[CONFIGURATIONS], &OWNED).named(&[service]),
         any(REGISTRATION, &POLICIES, &OWNED).named(&[service]),
         any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list", "create"]),
@@ -160,7 +171,7 @@ fn installer(names: &Names<'_>) -> Rights {
 
 /// Rights for restoring what can be restored in place, and for deleting copies. It runs unattended, so
 /// it has none that only makes messages better.
-fn expire(names: &Names<'_>) -> Rights {
+fn expire() -> Rights {
     let any = Rule::any;
     let mut namespaced: Vec<Rule> = Vec::new();
     for kind in kinds::workloads() {
@@ -182,18 +193,18 @@ fn expire(names: &Names<'_>) -> Rights {
         any("autoscaling", &["horizontalpodautoscalers"], &["get", "list", "patch"]),
         any("autoscaling.k8s.io", &["verticalpodautoscalers"], &["get", "list", "patch"]),
         any("keda.sh", &["scaledobjects"], &["get", "list", "patch"]),
+        // A Role of a namespace is enough for that namespace itself.
+        any("", &["namespaces"], &["get"]),
     ]);
     let cluster = vec![
-        any("", &["namespaces"], &["get"]).named(&[names.namespace]),
         // What empties a workload again is what it is opted out from.
         any(REGISTRATION, &[CONFIGURATIONS, POLICIES[0], POLICIES[1]], &["list"]),
     ];
     Rights { namespaced, cluster }
 }
 
-/// A Role and a ClusterRole.
-pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
-    let Rights { namespaced, cluster } = rights(audience, names);
+/// The `rules` of a Role or ClusterRole.
+pub fn rules(all: &[Rule]) -> Vec<Value> {
     let rule = |rule: &Rule| {
         let mut value = json!({
             "apiGroups": [rule.group], "resources": rule.resources, "verbs": rule.verbs,
@@ -203,7 +214,12 @@ pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
         }
         value
     };
-    let rules = |all: &[Rule]| all.iter().map(rule).collect::<Vec<_>>();
+    all.iter().map(rule).collect()
+}
+
+/// A Role and a ClusterRole.
+pub fn objects(audience: Audience, names: &Names<'_>) -> [Value; 2] {
+    let Rights { namespaced, cluster } = rights(audience, names);
     let version = "rbac.authorization.k8s.io/v1";
     let name = audience.role();
     let role = json!({

@@ -6,6 +6,7 @@ mod draw;
 mod edit;
 mod help;
 mod item;
+mod left;
 mod model;
 
 pub use action::KeyAction;

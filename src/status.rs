@@ -21,7 +21,7 @@ pub use copies::note_originals;
 pub use others::of_others;
 pub use readiness::{judge, ready};
 pub use state::State;
-pub use table::{Columns, age, span, table};
+pub use table::{Columns, WARNING_BEFORE_END, age, span, table};
 
 /// A row of the status table.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]

@@ -11,7 +11,10 @@ use std::{
     io::{self, StderrLock, StdoutLock, Write},
     os::fd::AsFd,
     path::Path,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use anyhow::Result;
@@ -88,11 +91,29 @@ pub(crate) fn survive_file_limits() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
+/// Whether the terminal passes on all keys and characters unchanged.
+static IS_RAW: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the terminal is raw. Then a message begins on a line of its own, since what another
+/// program has written is to stay, and its lines end in a carriage return.
+pub(crate) fn set_raw(is_raw: bool) {
+    IS_RAW.store(is_raw, Relaxed);
+}
+
 /// One write, so that lines of several processes do not mix.
 fn message(text: &str) {
     if full_screen::hides_messages() {
         return;
     }
+    let is_raw = IS_RAW.load(Relaxed);
+    if is_raw && text == ERASE {
+        return;
+    }
+    let text = if is_raw {
+        Cow::Owned(format!("\r\n{}", text.replace('\n', "\r\n")))
+    } else {
+        Cow::Borrowed(text)
+    };
     // Without a reader, the message is dropped.
     let _ = stderr().write_all(text.as_bytes());
 }

@@ -306,7 +306,7 @@ impl<'a> Subject<'a> {
     fn emptied(&self, rules: &Rules, context: &Context<'_>, before: &OldObject<'_>) -> Change {
         let object = &self.object;
         let declines =
-            self.declines() && !context.requested_annotations.iter().any(|wish| wish.key == LABEL);
+            self.declines() && !context.requested_annotations.iter().any(|one| one.key == LABEL);
         if is_own(rules, object, context.namespace) || declines {
             return Change::none();
         }
@@ -337,13 +337,13 @@ impl<'a> Subject<'a> {
             return Change::warned(Warning::Windows);
         }
         let mut change = emptying::empty((object, &pod), &way, rules, context, before);
-        let wish =
+        let is_requested =
             context.requested_annotations.iter().any(|w| w.key == CONTAINERS && w.value.is_some());
         let by = sources.iter().find(|(name, _)| *name == "containers").map(|(_, by)| *by);
         let by = match by {
             Some(DecidedBy::Rule(number)) => NamedBy::Rule(number),
             Some(DecidedBy::Flag) => NamedBy::Flag,
-            Some(DecidedBy::Annotation) if wish => NamedBy::Flag,
+            Some(DecidedBy::Annotation) if is_requested => NamedBy::Flag,
             _ => NamedBy::Annotation,
         };
         for warning in &mut change.warnings {

@@ -91,6 +91,7 @@ const EXAMPLES: [(&str, &[&str]); 37] = [
         "render",
         &[
             "diyadm render -n shop | kubectl apply -f -",
+            "diyadm render -n shop --expire --expire-namespaces shop,orders | kubectl apply -f -",
             "diyadm render --ca certs -o kustomize --out base; kubectl apply -k base",
         ],
     ),

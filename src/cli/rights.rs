@@ -35,6 +35,6 @@ pub enum Audience {
     Developer,
     /// Installs and removes the webhook or the policy
     Installer,
-    /// Restores workloads whose time is over, as the CronJob of `render --expire`
+    /// Restores workloads that have expired, as the CronJob of `render --expire`
     Expire,
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{empty, inside::block, restore};
+use super::{empty, expire, inside::block, restore};
 use crate::{
     cli::{Global, dev::Dev, schema::SchemaName, schemas},
     dev::{
@@ -26,7 +26,7 @@ use crate::{
     kubernetes::Cluster,
     operations::{
         first_project,
-        project_flags::{empty_args, restore_args},
+        project_flags::{empty_args, expire_args, restore_args},
     },
     ui::terminal::Terminal,
 };
@@ -79,6 +79,8 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
         }
         Leave::Interrupted => Err(Failure::interrupted(remains).into()),
         Leave::Restore => restore::run(global, &restore_args(&at)),
+        // It may have been extended meanwhile.
+        Leave::Expired => expire::run(global, &expire_args(&at)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `diyadm expire`: restores the workloads of a cluster whose time is over.
+//! `diyadm expire`: restores the workloads of a cluster that have expired.
 
 use anyhow::Result;
 
@@ -24,6 +24,6 @@ pub(super) fn run(global: &Global, args: &ExpireArgs) -> Result<Code> {
             targets: &args.targets,
             work: &work,
         };
-        restore::expire(&operation).await
+        restore::expire(&operation, &args.namespaces).await
     })
 }

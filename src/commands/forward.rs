@@ -52,6 +52,7 @@ pub(super) fn run(global: &Global, args: &Forward) -> Result<Code> {
         tokio::select! {
             () = forward.serve(all) => Ok(Code::Done),
             () = interrupted() => Err(Failure::interrupted("").into()),
+            never = session.warn_of_any_end() => match never {},
         }
     })
 }

@@ -48,9 +48,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
             (settings, objects)
         }
     };
-    if let Some(schedule) = &args.expire {
-        objects.extend(webhook_settings::expire_objects(&settings, schedule)?);
-    }
+    objects.extend(webhook_settings::expire_objects(&settings, args)?);
     let text = match (args.output, &args.out) {
         (RenderFormat::Kustomize, Some(folder)) => {
             write_base(&Terminal::new(&global.terminal), args, &objects, folder)?;

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::{
+    expire,
     inside::{block, bytes, startable},
-    restore,
 };
 use crate::{
     cli::{Global, dev::Run},
@@ -15,7 +15,7 @@ use crate::{
     },
     exit::{Code, Failure},
     kubernetes::Cluster,
-    operations::project_flags::restore_args,
+    operations::project_flags::expire_args,
     ui::terminal::Terminal,
 };
 use diyadm_agent::protocol::{Bytes, Start};
@@ -40,15 +40,15 @@ pub(super) fn run(global: &Global, args: Run) -> Result<Code> {
         content: Vec::new(),
     };
     let at = args.at.clone();
-    let (code, is_over) = block(async {
+    let (code, has_expired) = block(async {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let session = session.bringing(&args.bring).reporting(args.events).claiming(&args.lease);
         let code = Box::pin(run::start_and_follow(&session, start, then)).await?;
-        Ok((code, session.is_over_with_lease().await))
+        Ok((code, session.has_expired_with_lease().await))
     })?;
-    if is_over {
-        restore::run(global, &restore_args(&at))?;
+    if has_expired {
+        expire::run(global, &expire_args(&at))?;
     }
     Ok(code)
 }

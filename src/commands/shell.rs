@@ -27,6 +27,9 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
         let cluster = Cluster::connect(&global.connection).await?;
         let session = Session::open(&cluster, &terminal, &args.at, &EXEC).await?;
         let flags = Flags { stdin: args.stdin, tty: args.tty };
-        shell(&session, &command, flags).await
+        tokio::select! {
+            code = shell(&session, &command, flags) => code,
+            never = session.warn_of_any_end() => match never {},
+        }
     })
 }

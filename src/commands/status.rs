@@ -31,9 +31,9 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Result<Code> {
         let is_table = args.output.is_none_or(|output| output == StatusFormat::Wide);
         let mut printer = StatusPrinter::new(args, &cluster);
         if args.watch {
-            let show = async |watched: &mut Watched, around: &mut Surroundings<'_>, _| {
-                around.look_again(Surroundings::OFTEN, watched).await;
-                printer.print_changes(around.rows(watched).await)
+            let show = async |watched: &mut Watched, surroundings: &mut Surroundings<'_>, _| {
+                surroundings.read_again(Surroundings::OFTEN, watched).await;
+                printer.print_changes(surroundings.rows(watched).await)
             };
             sources.follow(Surroundings::OFTEN, show).await?;
             return Ok(Code::Done);

@@ -17,7 +17,7 @@ pub(crate) struct UserClaim {
     /// When the lease ends that was asked for, by the API server's clock.
     ends: Cell<Option<Timestamp>>,
     /// Whether an application ended with its lease.
-    pub(super) is_over: Cell<bool>,
+    pub(super) lease_ended: Cell<bool>,
     /// The user's name for the API server, asked when something is started or stopped; `None` if
     /// that is unknown.
     pub(super) who: OnceCell<Option<String>>,

@@ -49,7 +49,7 @@ pub struct LeaseFlags {
     /// Take the container over from another person
     #[arg(long)]
     pub take_over: bool,
-    /// Run beside what another person runs in the container
+    /// Run in the same container as the applications of another person
     #[arg(long, conflicts_with = "take_over")]
     pub share: bool,
     /// Stop it after this time: 30m, 8h [default: never]

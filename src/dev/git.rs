@@ -1,12 +1,19 @@
 //! The git revision of a folder, as the program `git` says it. Without that program, or outside of a
 //! repository, there is none.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::{process::Command, time::timeout};
 
 /// How long git may take. It runs while files are sent, and a start waits for it.
 const MOST: Duration = Duration::from_secs(2);
+/// Whether git took longer: in a very large repository, only the first start of a process waits for it.
+static IS_SLOW: AtomicBool = AtomicBool::new(false);
 
 /// What is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +26,17 @@ pub(crate) struct Revision {
 
 /// The revision of the repository that a folder is in.
 pub(crate) async fn revision(folder: &Path) -> Option<Revision> {
+    if IS_SLOW.load(Relaxed) {
+        return None;
+    }
     let mut git = Command::new("git");
     // Without a lock, which would disturb the user's own git.
     git.args(["--no-optional-locks", "status", "--porcelain=v2", "--branch"]);
     git.arg("--untracked-files=normal");
     git.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = timeout(MOST, git.output()).await.ok()?.ok()?;
+    let output = timeout(MOST, git.output()).await;
+    IS_SLOW.fetch_or(output.is_err(), Relaxed);
+    let output = output.ok()?.ok()?;
     output.status.success().then(|| parse(&String::from_utf8_lossy(&output.stdout)))?
 }
 

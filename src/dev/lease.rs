@@ -1,23 +1,18 @@
-//! Requests in the user's name, and warnings about the end of a lease.
+//! Requests in the user's name, and warnings before the end of a lease or of a workload's time.
 
 use std::{convert::Infallible, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::time::{sleep, timeout};
 
-use super::{
-    pods::Pick,
-    reach::Agent,
-    session::Session,
-    table::{lease_of, span},
-};
-use crate::{exit::Failure, kubernetes::UNKNOWN_USER};
-use diyadm_agent::protocol::{Answer, By, Claim, Hello, Request, SentContent};
+use super::{pods::Pick, reach::Agent, session::Session, table::span};
+use crate::{exit::Failure, kubernetes::UNKNOWN_USER, status::WARNING_BEFORE_END};
+use diyadm_agent::protocol::{Answer, By, Claim, Hello, Lease, Request, SentContent};
 
-/// How long before the end of a lease its holder is warned.
-const WARNING: Duration = Duration::from_secs(15 * 60);
 /// How often the ends are looked at again.
 const LOOK: Duration = Duration::from_secs(5 * 60);
+/// When they are looked at first: most commands in a container end earlier.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long an agent may take to keep what was sent.
 const RECORD: Duration = Duration::from_secs(5);
 
@@ -101,53 +96,90 @@ impl Session<'_> {
         request
     }
 
-    /// Warns each time that the lease of an application, or the time of its workload, is about to
-    /// end: either may be extended, or set, at any time. `lease` is how long the lease lasts as last
-    /// seen. Never completes.
+    /// Warns before the end of the lease of an application and before that of the workload: see
+    /// [`Session::warn_of_any_end`]. `lease`: how long the lease lasts as last seen.
     pub(crate) async fn warn_of_end(
         &self,
         pick: &Pick,
         app: &str,
         lease: Option<u64>,
     ) -> Infallible {
-        let mut lease = lease.map(Duration::from_millis);
+        let lease =
+            lease.map(|ms| Ending { apps: app.to_owned(), left: Duration::from_millis(ms) });
+        self.warn(Some((pick, app)), lease).await
+    }
+
+    /// Warns each time that a lease in the container, or the workload, is about to end: either may be
+    /// extended, or set, at any time. Never completes.
+    pub(crate) async fn warn_of_any_end(&self) -> Infallible {
+        sleep(FIRST_LOOK).await;
+        let lease = self.ending(None).await.unwrap_or_default();
+        self.warn(None, lease).await
+    }
+
+    async fn warn(&self, whose: Option<(&Pick, &str)>, mut lease: Option<Ending>) -> Infallible {
         let mut workload = self.known_left();
         let mut is_warned = false;
         loop {
-            let left = lease.into_iter().chain(workload).min();
-            let is_near = left.is_some_and(|left| left <= WARNING);
+            let left = lease.as_ref().map(|lease| lease.left).into_iter().chain(workload).min();
+            let is_near = left.is_some_and(|left| left <= WARNING_BEFORE_END);
             if let Some(left) = left.filter(|_| is_near && !is_warned) {
                 let (time, shown) = (span(millis_of(left)), &self.target.shown);
-                let what = if workload == Some(left) {
-                    format!("{shown} will be restored in {time}")
-                } else {
-                    format!("{app} will be stopped in {time}")
+                let what = match &lease {
+                    Some(Ending { apps, .. }) if workload != Some(left) => {
+                        format!("{apps} will be stopped in {time}")
+                    }
+                    _ => format!("{shown} will be restored in {time}"),
                 };
                 let extend = format!("`diyadm extend {} 2h` gives it two hours", self.target.typed);
                 self.terminal.warn(&format!("{what}: {extend}"));
             }
             is_warned = is_near;
             // A little later, so that less than the limit is left then.
-            let until = left.map(|left| left.saturating_sub(WARNING) + Duration::from_secs(1));
+            let until =
+                left.map(|left| left.saturating_sub(WARNING_BEFORE_END) + Duration::from_secs(1));
             let wait = until.filter(|_| !is_near).map_or(LOOK, |until| until.min(LOOK));
             sleep(wait).await;
             // Without an answer, it ends as last seen.
-            let passed = |left: Option<Duration>| left.map(|left| left.saturating_sub(wait));
-            lease = self.left(pick, app).await.unwrap_or_else(|_| passed(lease));
-            workload = self.workload_left().await.unwrap_or_else(|_| passed(workload));
+            let passed = |left: Duration| left.saturating_sub(wait);
+            lease = self.ending(whose).await.unwrap_or_else(|_| {
+                lease.map(|lease| Ending { left: passed(lease.left), ..lease })
+            });
+            workload = self.workload_left().await.unwrap_or_else(|_| workload.map(passed));
         }
     }
 
-    /// How long the lease of an application lasts; `None` without an end.
+    /// The lease that ends first: of an application in a container, or of any in the present one.
     ///
     /// # Errors
     /// The agent does not answer.
-    async fn left(&self, pick: &Pick, app: &str) -> Result<Option<Duration>> {
-        let agent = self.existing_agent(pick).await?;
+    async fn ending(&self, whose: Option<(&Pick, &str)>) -> Result<Option<Ending>> {
+        let (pick, app) = match whose {
+            Some((pick, app)) => (pick.clone(), Some(app)),
+            None => (self.pick().await?, None),
+        };
+        // In a live container, nobody has a lease, and nothing is to be started for it.
+        if app.is_none() && pick.live.is_some() {
+            return Ok(None);
+        }
+        let agent = self.existing_agent(&pick).await?;
         let apps = agent.context("there is no agent")?.apps().await.context("no answer")?;
-        let left = lease_of(&apps.leases, app).and_then(|lease| lease.left_ms);
-        Ok(left.map(Duration::from_millis))
+        let is_meant = |lease: &&Lease| app.is_none_or(|app| lease.apps.iter().any(|a| a == app));
+        let ending = |lease: &Lease| {
+            let left = Duration::from_millis(lease.left_ms?);
+            Some(Ending { apps: lease.apps.join(", "), left })
+        };
+        let leases = apps.leases.iter().filter(is_meant).filter_map(ending);
+        Ok(leases.min_by_key(|ending| ending.left))
     }
+}
+
+/// A lease with an end.
+struct Ending {
+    /// Its applications.
+    apps: String,
+    /// How long it lasts.
+    left: Duration,
 }
 
 fn millis_of(time: Duration) -> u64 {

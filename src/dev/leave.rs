@@ -25,6 +25,8 @@ pub(crate) enum Leave {
     Running,
     /// The application is stopped, and the workload is to be restored.
     Restore,
+    /// The application is stopped, and the workload has expired.
+    Expired,
     /// By Ctrl-C, which keeps the application running.
     Interrupted,
 }

@@ -41,26 +41,26 @@ fn emptied_container(session: &Session<'_>) -> Option<String> {
 pub(super) enum EndOfWork {
     /// Its pod template is not empty any more.
     NotEmpty(Failure),
-    /// Its time is over, and the user may restore it.
-    Over,
+    /// It has expired, and the user may restore it.
+    Expired,
 }
 
-/// Waits until the pod template of an empty workload is not empty any more, or its time is over.
+/// Waits until the pod template of an empty workload is not empty any more, or it has expired.
 pub(super) async fn until_not_empty(session: &Session<'_>) -> EndOfWork {
     let Some(container) = emptied_container(session) else {
         return std::future::pending().await;
     };
-    let (mut before, mut was_over) = (found(session), false);
+    let (mut before, mut was_expired) = (found(session), false);
     loop {
         sleep(LOOK).await;
         match session.target.workload(session.cluster).await {
             Ok(Some(now)) if is_empty(&now, &container) => {
-                let is_over = session.left_of(&now) == Some(Duration::ZERO);
+                let has_expired = session.left_of(&now) == Some(Duration::ZERO);
                 // Asked once for each end.
-                if is_over && !was_over && session.may_restore().await {
-                    return EndOfWork::Over;
+                if has_expired && !was_expired && session.may_restore().await {
+                    return EndOfWork::Expired;
                 }
-                was_over = is_over;
+                was_expired = has_expired;
                 before = now;
             }
             Ok(now) => {

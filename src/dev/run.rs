@@ -216,7 +216,7 @@ pub(crate) async fn stop(
 /// Prints how it ended, and turns that into the exit code.
 pub(crate) fn report(session: &Session<'_>, app: &App) -> Code {
     let State::Ended(end) = &app.state else { return Code::Done };
-    session.claim.is_over.set(app.ended_by == Some(EndedBy::Lease));
+    session.claim.lease_ended.set(app.ended_by == Some(EndedBy::Lease));
     match end.how.code() {
         0 => session.terminal.done(&describe(app), None),
         _ => session.terminal.failed(&describe(app), None, ""),

@@ -41,7 +41,7 @@ const ESCAPE: u8 = 0x1b;
 const WELL: Duration = Duration::from_secs(30);
 
 /// Why the output of a container ended.
-type Heard = (Pick, anyhow::Error);
+type OutputEnd = (Pick, anyhow::Error);
 
 impl Loop<'_> {
     /// Runs iterations until a key or signal ends the loop. Returns how it ended, and whether the
@@ -56,16 +56,17 @@ impl Loop<'_> {
             left = self.rounds() => left,
             ended = until_not_empty(session) => match ended {
                 EndOfWork::NotEmpty(failure) => Err(failure.because(NotEmptied).into()),
-                EndOfWork::Over => {
-                    session.terminal.warn(&format!("the time of {} is over", session.target.shown));
+                EndOfWork::Expired => {
+                    session.terminal.warn(&format!("{} has expired", session.target.shown));
                     self.stop_started().await;
-                    Ok(Leave::Restore)
+                    Ok(Leave::Expired)
                 }
             },
             () = interrupted() => Ok(Leave::Interrupted),
         };
         let error = match outcome {
-            Ok(left) => return Ok((left, left != Leave::Restore && self.is_running().await)),
+            Ok(left @ (Leave::Restore | Leave::Expired)) => return Ok((left, false)),
+            Ok(left) => return Ok((left, self.is_running().await)),
             Err(error) => error,
         };
         if is_not_emptied(&error) {
@@ -118,21 +119,21 @@ impl Loop<'_> {
         };
         let name = self.start.name.clone();
         let logs = logs(session, &name, &screen, watched, troubles);
-        let mut around =
-            Around { screen: &screen, shown, keys: Tty::keys()?, kept: VecDeque::new() };
-        if around.keys.is_some() {
+        let mut state =
+            LoopState { screen: &screen, shown, keys: Tty::keys()?, kept: VecDeque::new() };
+        if state.keys.is_some() {
             session.terminal.say(KEYS);
         }
         tokio::select! {
             () = forwarding => Ok(Leave::Running),
             () = logs => Ok(Leave::Running),
-            left = work(self, &mut around, &mut trouble, pick) => left,
+            left = work(self, &mut state, &mut trouble, pick) => left,
         }
     }
 }
 
-/// State around the iterations.
-struct Around<'a> {
+/// What the iterations share.
+struct LoopState<'a> {
     screen: &'a Screen,
     shown: watch::Sender<Option<Shown>>,
     keys: Option<Tty>,
@@ -140,7 +141,7 @@ struct Around<'a> {
     kept: VecDeque<u8>,
 }
 
-impl Around<'_> {
+impl LoopState<'_> {
     /// The first kept key, else the next one.
     async fn key(&mut self) -> u8 {
         match self.kept.pop_front() {
@@ -208,8 +209,8 @@ impl Around<'_> {
 
 async fn work(
     all: &mut Loop<'_>,
-    around: &mut Around<'_>,
-    trouble: &mut mpsc::Receiver<Heard>,
+    state: &mut LoopState<'_>,
+    trouble: &mut mpsc::Receiver<OutputEnd>,
     mut pick: Pick,
 ) -> Result<Leave> {
     let session = all.session;
@@ -219,12 +220,12 @@ async fn work(
         let began = Instant::now();
         let mut place =
             PodWork { pick: pick.clone(), receivers: Vec::new(), sent: Vec::new(), runs: false };
-        let outcome = run_in_pod(all, around, trouble, &mut place, &mut built).await;
+        let outcome = run_in_pod(all, state, trouble, &mut place, &mut built).await;
         let error = match outcome {
             Ok(leave) => return Ok(leave),
             Err(error) => error,
         };
-        around.shown.send_replace(None);
+        state.shown.send_replace(None);
         if !is_gone(&error) && !is_lost(&error) {
             return Err(error);
         }
@@ -233,7 +234,7 @@ async fn work(
         }
         session.terminal.warn(&clause(&error));
         let Some(pause) = pauses_left.next() else { return Err(error.context(Spent)) };
-        let found = around.during(async {
+        let found = state.during(async {
             sleep(pause).await;
             session.runs().await
         });
@@ -256,16 +257,16 @@ async fn work(
 /// Runs iterations in one container until it is gone or the loop ends.
 async fn run_in_pod<'a>(
     all: &mut Loop<'a>,
-    around: &mut Around<'_>,
-    trouble: &mut mpsc::Receiver<Heard>,
+    state: &mut LoopState<'_>,
+    trouble: &mut mpsc::Receiver<OutputEnd>,
     place: &mut PodWork<'a>,
     built: &mut bool,
 ) -> Result<Leave> {
     let session = all.session;
     let mut next = Next::Build;
     loop {
-        let shown = around.shown.clone();
-        match around.during(run_iteration(all, shown, place, next, built)).await {
+        let shown = state.shown.clone();
+        match state.during(run_iteration(all, shown, place, next, built)).await {
             Ok(done) => done?,
             Err(Leave::Restore) => return Ok(restore(all, place).await),
             Err(left) => return Ok(left),
@@ -273,31 +274,31 @@ async fn run_in_pod<'a>(
         next = loop {
             tokio::select! {
                 () = all.sources.changed() => break Next::Build,
-                heard = trouble.recv() => {
+                ended = trouble.recv() => {
                     // The loop has already left this Pod.
-                    if let Some((_, error)) = heard.filter(|(pick, _)| *pick == place.pick) {
+                    if let Some((_, error)) = ended.filter(|(pick, _)| *pick == place.pick) {
                         return Err(error);
                     }
                 }
-                key = around.key() => match key {
+                key = state.key() => match key {
                     b'r' => break Next::Start,
                     b's' => {
-                        around.screen.muted.set(true);
-                        around.keys = None;
+                        state.screen.muted.set(true);
+                        state.keys = None;
                         if let Err(error) = shell(session, &[], Flags::default()).await {
                             session.terminal.failed(&format!("{error:#}"), None, "");
                         }
-                        around.keys = Tty::keys()?;
+                        state.keys = Tty::keys()?;
                         // Shows that keys go to the loop again.
                         session.terminal.say(KEYS);
-                        around.unmute();
+                        state.unmute();
                     }
-                    b'l' if around.screen.muted.get() => {
+                    b'l' if state.screen.muted.get() => {
                         session.terminal.say("logs are on");
-                        around.unmute();
+                        state.unmute();
                     }
                     b'l' => {
-                        around.screen.muted.set(true);
+                        state.screen.muted.set(true);
                         session.terminal.say("logs are off; l prints the lines held back");
                     }
                     b'q' => return Ok(Leave::Running),
@@ -327,7 +328,7 @@ async fn logs(
     name: &str,
     screen: &Screen,
     mut watched: watch::Receiver<Option<Shown>>,
-    troubles: mpsc::Sender<Heard>,
+    troubles: mpsc::Sender<OutputEnd>,
 ) {
     loop {
         let now = watched.borrow_and_update().clone();
@@ -368,15 +369,15 @@ mod tests {
     fn keys_are_handled_in_order_after_the_current_iteration() {
         let screen = Screen::default();
         let (shown, _watched) = watch::channel(None);
-        let mut around = Around { screen: &screen, shown, keys: None, kept: VecDeque::new() };
+        let mut state = LoopState { screen: &screen, shown, keys: None, kept: VecDeque::new() };
         let pressed = *b"rlrslrlrrrrr";
-        pressed.iter().for_each(|key| around.keep(*key));
+        pressed.iter().for_each(|key| state.keep(*key));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for key in &pressed[..MOST_KEPT] {
-            assert_eq!(runtime.block_on(around.key()), *key);
+            assert_eq!(runtime.block_on(state.key()), *key);
         }
-        assert!(around.kept.is_empty(), "who holds a key down does not mean it for ever");
-        b"rrrlll".iter().for_each(|key| around.keep(*key));
-        assert_eq!(around.kept, b"rl", "held down, it is meant once");
+        assert!(state.kept.is_empty(), "who holds a key down does not mean it for ever");
+        b"rrrlll".iter().for_each(|key| state.keep(*key));
+        assert_eq!(state.kept, b"rl", "held down, it is meant once");
     }
 }

@@ -81,19 +81,21 @@ impl<'a> Session<'a> {
 
     /// [`Session::pick`] for commands that only look: of a live container, they name its own log.
     pub(crate) async fn pick_to_look(&self) -> Result<Pick> {
-        self.pick().await.map_err(|error| {
-            if !is_not_emptied(&error) {
-                return error;
-            }
-            let hint = format!(
-                "`kubectl logs {}` prints the output of its own application; --live shows what \
-                 `diyadm run --live` started there.",
-                self.target.typed
-            );
-            match error.downcast::<Failure>() {
-                Ok(failure) => Failure { hint, ..failure }.into(),
-                Err(error) => error,
-            }
+        let error = match self.pick().await {
+            Err(error) if is_not_emptied(&error) => error,
+            picked => return picked,
+        };
+        // By its Pod, since kubectl finds none for custom resources.
+        let live = self.target.pick(self.cluster, LiveContainers::Allowed).await;
+        let Ok(Pick { namespace, pod, container, .. }) = live else { return Err(error) };
+        let hint = format!(
+            "`kubectl logs {pod} -c {container} -n {namespace}{}` prints the output of its own \
+             application; --live shows what `diyadm run --live` started there.",
+            self.cluster.kubectl_flags()
+        );
+        Err(match error.downcast::<Failure>() {
+            Ok(failure) => Failure { hint, ..failure }.into(),
+            Err(error) => error,
         })
     }
 

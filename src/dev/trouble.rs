@@ -156,7 +156,7 @@ pub(crate) fn explain(trouble: Trouble, target: &str, keep: Option<&str>) -> Err
             ),
             Failed::Held(_) => {
                 "Use --take-over to stop what runs there first; `diyadm run --share` \
-                                runs another application beside it."
+                                starts another application in the same container."
                     .into()
             }
             Failed::Unknown { .. } => format!("`diyadm ps {target}` shows what runs there."),

@@ -19,7 +19,7 @@ use rustix::{
 };
 use tokio::sync::mpsc;
 
-use crate::kubernetes::Size;
+use crate::{kubernetes::Size, ui};
 
 const PIECE: usize = 4 << 10;
 
@@ -37,7 +37,9 @@ pub(crate) struct Tty {
 impl Tty {
     /// Makes it raw; `None` if stdin is not a terminal.
     pub(crate) fn raw() -> io::Result<Option<Self>> {
-        Self::with(Termios::make_raw)
+        let tty = Self::with(Termios::make_raw)?;
+        ui::set_raw(tty.is_some());
+        Ok(tty)
     }
 
     /// Makes it deliver each key at once without echo; Ctrl-C stays a signal. `None` if stdin is
@@ -76,6 +78,7 @@ pub(crate) fn size(terminal: &OwnedFd) -> Option<Size> {
 
 impl Drop for Tty {
     fn drop(&mut self) {
+        ui::set_raw(false);
         // A closed terminal needs nothing.
         let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
     }

@@ -1,4 +1,4 @@
-//! The time of an empty workload: how long it lasts, its end, and `diyadm extend`.
+//! When an empty workload expires, and `diyadm extend`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     workload::{self, ParsedObject},
 };
 
-/// When the time of a workload ends; `None` without an end, and if it is not empty.
+/// When a workload expires; `None` without an end, and if it is not empty.
 fn end(object: &ParsedObject) -> Option<Timestamp> {
     object.subject()?.expires()?.parse().ok()
 }
@@ -45,13 +45,13 @@ impl Session<'_> {
         Ok(now.and_then(|object| self.left_of(&object)))
     }
 
-    /// How long a workload in this form stays empty; zero if its time is over.
+    /// How long a workload in this form stays empty; zero if it has expired.
     pub(super) fn left_of(&self, object: &ParsedObject) -> Option<Duration> {
         let left = end(object)?.duration_since(self.cluster.now());
         Some(Duration::try_from(left).unwrap_or_default())
     }
 
-    /// Whether the time of the workload is over, and the user may restore it.
+    /// Whether the workload has expired, and the user may restore it.
     pub(crate) async fn may_restore(&self) -> bool {
         let Some(found) = self.target.found() else { return false };
         let right = Right {
@@ -65,11 +65,11 @@ impl Session<'_> {
     }
 
     /// [`Session::may_restore`], after an application ended with its lease.
-    pub(crate) async fn is_over_with_lease(&self) -> bool {
-        self.claim.is_over.get() && self.may_restore().await
+    pub(crate) async fn has_expired_with_lease(&self) -> bool {
+        self.claim.lease_ended.get() && self.may_restore().await
     }
 
-    /// Extends the time of the workload to `ms` milliseconds from now; returns whether it has one.
+    /// Sets the end of the workload to `ms` milliseconds from now; returns whether it has one.
     ///
     /// # Errors
     /// What the API server says, in particular a missing right to patch the workload.

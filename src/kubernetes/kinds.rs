@@ -62,8 +62,24 @@ pub static POLICY_BINDING: Kind = Kind::of_cluster(
     "mutatingadmissionpolicybindings",
 );
 
+/// `v1`
+pub static SERVICE_ACCOUNT: Kind = Kind::other("", "v1", "ServiceAccount", "serviceaccounts");
+/// `rbac.authorization.k8s.io/v1`
+pub static ROLE_BINDING: Kind =
+    Kind::other("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// `rbac.authorization.k8s.io/v1`
+pub static CLUSTER_ROLE: Kind =
+    Kind::of_cluster("rbac.authorization.k8s.io", "ClusterRole", "clusterroles");
+/// `rbac.authorization.k8s.io/v1`
+pub static CLUSTER_ROLE_BINDING: Kind =
+    Kind::of_cluster("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings");
+
 /// Every kind that is not a workload, except subresources of Pods.
-static OTHERS: [&Kind; 14] = [
+static OTHERS: [&Kind; 18] = [
+    &SERVICE_ACCOUNT,
+    &ROLE_BINDING,
+    &CLUSTER_ROLE,
+    &CLUSTER_ROLE_BINDING,
     &NAMESPACE,
     &SECRET,
     &CONFIG_MAP,
@@ -107,6 +123,16 @@ pub struct ObjectRef<'a> {
     pub namespace: &'a str,
     /// `metadata.name`
     pub name: &'a str,
+}
+
+impl<'a> ObjectRef<'a> {
+    /// That of an object.
+    ///
+    /// # Errors
+    /// diyadm does not know its kind.
+    pub fn of(object: &'a Value) -> Result<Self> {
+        identify(object).map(|(kind, namespace, name)| Self { kind, namespace, name })
+    }
 }
 
 /// Kind, namespace (empty where it has none) and name of an object.

@@ -33,7 +33,7 @@ pub(crate) const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
 /// After this time a user wants to know what a command waits for.
 const SLOW: Duration = Duration::from_secs(1);
 /// A longer Retry-After is reported instead.
-const LONGEST_WISH: Duration = Duration::from_secs(30);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The action of a request, for `--verbose`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Verb {
 struct Refused {
     error: kube::Error,
     /// The pause that the server requested.
-    wish: Option<Duration>,
+    retry_after: Option<Duration>,
 }
 
 impl Cluster {
@@ -116,11 +116,11 @@ impl Cluster {
         };
         let answer = attempt
             .retry(PAUSES)
-            .when(|Refused { error, wish }| {
+            .when(|Refused { error, retry_after }| {
                 tries.get() < self.most_tries(error, verb)
-                    && wish.is_none_or(|wish| wish <= LONGEST_WISH)
+                    && retry_after.is_none_or(|retry_after| retry_after <= LONGEST_RETRY_AFTER)
             })
-            .adjust(|refused, pause| Some(pause?.max(refused.wish.unwrap_or_default())));
+            .adjust(|refused, pause| Some(pause?.max(refused.retry_after.unwrap_or_default())));
         let outcome = with_notice(answer.into_future()).await;
         outcome.map_err(|refused| error::request(&refused.error, &self.server))
     }
@@ -148,7 +148,7 @@ impl Cluster {
         request: Request<Vec<u8>>,
         parse: impl Fn(&[u8]) -> serde_json::Result<T>,
     ) -> Result<T, Refused> {
-        let failed = |error| Refused { error, wish: None };
+        let failed = |error| Refused { error, retry_after: None };
         let response = self.client.send(request.map(Body::from)).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
         // Before the body, which may take long.
@@ -165,8 +165,8 @@ impl Cluster {
             let text = String::from_utf8_lossy(&bytes);
             Status::failure(text.trim(), "").with_code(code)
         });
-        let wish = wish(&parts.headers, &status);
-        Err(Refused { error: kube::Error::Api(status.boxed()), wish })
+        let retry_after = retry_after(&parts.headers, &status);
+        Err(Refused { error: kube::Error::Api(status.boxed()), retry_after })
     }
 }
 
@@ -204,7 +204,7 @@ fn broke_off(error: &kube::Error) -> bool {
         || cause.to_string() == "connection closed before message completed"
 }
 
-fn wish(headers: &HeaderMap, status: &Status) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
     let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let inside = status.details.as_ref().map(|details| u64::from(details.retry_after_seconds));
     header.or(inside.filter(|seconds| *seconds > 0)).map(Duration::from_secs)
@@ -219,9 +219,9 @@ mod tests {
         let status: Status =
             serde_json::from_str(r#"{"details":{"retryAfterSeconds":7}}"#).unwrap();
         let mut headers = HeaderMap::new();
-        assert_eq!(wish(&headers, &status), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers, &status), Some(Duration::from_secs(7)));
         headers.insert(RETRY_AFTER, "2".parse().unwrap());
-        assert_eq!(wish(&headers, &status), Some(Duration::from_secs(2)));
-        assert_eq!(wish(&HeaderMap::new(), &Status::failure("x", "")), None);
+        assert_eq!(retry_after(&headers, &status), Some(Duration::from_secs(2)));
+        assert_eq!(retry_after(&HeaderMap::new(), &Status::failure("x", "")), None);
     }
 }

@@ -158,7 +158,7 @@ pub struct Targeted {
 /// Words that make no sense, names that are not there (with what is), and whatever the API server
 /// says.
 pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Result<Targeted> {
-    select(cluster, targets, unnamed, None).await
+    select(cluster, targets, unnamed, None, |_| true).await
 }
 
 /// The kinds of the selected workloads that may be listed. Of each kind only one object is read;
@@ -167,11 +167,24 @@ pub async fn find(cluster: &Cluster, targets: &Targets, unnamed: Unnamed) -> Res
 /// # Errors
 /// See [`find`].
 pub async fn listable(cluster: &Cluster, targets: &Targets) -> Result<Targeted> {
-    let mut targeted = select(cluster, targets, Unnamed::All, Some(1)).await?;
+    let mut targeted = select(cluster, targets, Unnamed::All, Some(1), |_| true).await?;
     if targeted.selection == Selection::Together {
         targeted.found.retain(|found| !targeted.kinds.contains(&found.kind));
     }
     Ok(targeted)
+}
+
+/// [`find`] for a read-only selection of the workloads for which `is_wanted` holds. Of listed kinds,
+/// other objects are dropped as they are read.
+///
+/// # Errors
+/// See [`find`].
+pub async fn find_where(
+    cluster: &Cluster,
+    targets: &Targets,
+    is_wanted: impl Fn(&Value) -> bool,
+) -> Result<Targeted> {
+    select(cluster, targets, Unnamed::All, None, is_wanted).await
 }
 
 /// [`find`], with at most that number of objects of each listed kind.
@@ -180,6 +193,7 @@ async fn select(
     targets: &Targets,
     unnamed: Unnamed,
     most: Option<u32>,
+    is_wanted: impl Fn(&Value) -> bool,
 ) -> Result<Targeted> {
     let everything = targets.selects();
     let kinds = match words::parse(&targets.workloads)? {
@@ -199,7 +213,7 @@ async fn select(
         TargetWords::Kinds(kinds) => (kinds, true),
         TargetWords::Nothing => (kinds::workloads().collect(), false),
     };
-    by_kind(cluster, targets, kinds, most).await
+    by_kind(cluster, targets, kinds, most, is_wanted).await
 }
 
 async fn by_name(
@@ -236,13 +250,15 @@ async fn by_kind(
     targets: &Targets,
     (kinds, chosen): (Vec<&'static Kind>, bool),
     most: Option<u32>,
+    is_wanted: impl Fn(&Value) -> bool,
 ) -> Result<Targeted> {
     let scope = cluster.scope(targets);
     let (labels, fields) = (targets.selector.as_deref(), targets.field_selector.as_deref());
     let looks = kinds.into_iter().map(async |kind| {
         let query = ListQuery { kind, scope, labels, fields };
-        let list = cluster.list_as(query, most, |object| object).await;
-        (kind, list.map(|list| list.items))
+        let keep = |object| Some(object).filter(&is_wanted);
+        let list = cluster.list_as(query, most, keep).await;
+        (kind, list.map(|list| list.items.into_iter().flatten().collect::<Vec<_>>()))
     });
     let looked: Vec<_> = stream::iter(looks).buffered(READS).collect().await;
     let everything = !chosen && labels.is_none() && fields.is_none();

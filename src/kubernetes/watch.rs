@@ -19,13 +19,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A change of objects, as the caller keeps them.
 #[derive(Clone, Debug)]
-pub enum Sight<T> {
+pub enum ObjectChange<T> {
     /// All objects: replaces everything seen before.
-    All(Vec<T>),
+    Listed(Vec<T>),
     /// An object was created or changed.
-    Set(T),
-    /// One is gone.
-    Gone(T),
+    Stored(T),
+    /// One was deleted.
+    Deleted(T),
 }
 
 impl Cluster {
@@ -37,14 +37,14 @@ impl Cluster {
         query: ListQuery<'_>,
         mut from: Option<String>,
         keep: impl Fn(Value) -> O,
-        (tag, tell): (T, &UnboundedSender<(T, Sight<O>)>),
+        (tag, sender): (T, &UnboundedSender<(T, ObjectChange<O>)>),
     ) -> Result<()> {
         loop {
             let mut version = if let Some(version) = from.take() {
                 version
             } else {
                 let all = self.list_as(query, None, &keep).await?;
-                if tell.send((tag, Sight::All(all.items))).is_err() {
+                if sender.send((tag, ObjectChange::Listed(all.items))).is_err() {
                     return Ok(());
                 }
                 all.version
@@ -77,20 +77,20 @@ impl Cluster {
                     let seen = |object: &Value| {
                         object["metadata"]["resourceVersion"].as_str().map(ToOwned::to_owned)
                     };
-                    let (new, sight) = match event {
+                    let (new, change) = match event {
                         WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                            (seen(&object), Some(Sight::Set(keep(object))))
+                            (seen(&object), Some(ObjectChange::Stored(keep(object))))
                         }
                         WatchEvent::Deleted(object) => {
-                            (seen(&object), Some(Sight::Gone(keep(object))))
+                            (seen(&object), Some(ObjectChange::Deleted(keep(object))))
                         }
                         WatchEvent::Bookmark(mark) => (Some(mark.metadata.resource_version), None),
                         // The version is too old (410): read everything again.
                         WatchEvent::Error(_) => (Some(String::new()), None),
                     };
                     version = new.unwrap_or(version);
-                    if let Some(sight) = sight
-                        && tell.send((tag, sight)).is_err()
+                    if let Some(change) = change
+                        && sender.send((tag, change)).is_err()
                     {
                         return Ok(());
                     }

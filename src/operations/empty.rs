@@ -77,7 +77,7 @@ pub(crate) async fn empty(
         confirm::confirm(operation.terminal, "empty", meant).await?;
     }
     if !plan.requested_annotations.is_empty() && args.copy.copy.is_none() {
-        let keys: Vec<_> = plan.requested_annotations.iter().map(|wish| wish.key).collect();
+        let keys: Vec<_> = plan.requested_annotations.iter().map(|one| one.key).collect();
         operation.terminal.say(&format!(
             "Each workload also gets the flags as annotations ({}); restoring removes them.",
             keys.join(", ")

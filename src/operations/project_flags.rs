@@ -11,8 +11,8 @@ use crate::{
     exit::Failure,
     kubernetes::targets::Targets,
     operations::flags::{
-        EmptyArgs, EmptyingFlags, Idle, PullSecretFlags, RegistryFlag, RestoreArgs, ScaleFlags,
-        ShapeFlags,
+        EmptyArgs, EmptyingFlags, ExpireArgs, Idle, PullSecretFlags, RegistryFlag, RestoreArgs,
+        ScaleFlags, ShapeFlags,
     },
     workload::image_name,
 };
@@ -47,6 +47,11 @@ pub(crate) fn empty_args(
         EmptyingFlags { image, idle, containers, stand_in, registry, pull_secrets, shape, ..base };
     let scale = ScaleFlags { replicas: project.empty.replicas, ..ScaleFlags::default() };
     Ok(EmptyArgs { targets: targets(at), ways: flags, scale, ..EmptyArgs::default() })
+}
+
+/// How to restore the workload if it has expired.
+pub(crate) fn expire_args(at: &ContainerTarget) -> ExpireArgs {
+    ExpireArgs { targets: targets(at), ..ExpireArgs::default() }
 }
 
 /// How to restore the workload.

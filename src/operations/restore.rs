@@ -139,7 +139,7 @@ pub(crate) async fn restore_all(
         }
     }
     done.extend(deleted);
-    if done.iter().all(is_passed) {
+    if options.expired_at.is_none() && done.iter().all(is_passed) {
         operation.terminal.say("Nothing to restore: none of these workloads is empty.");
     }
     done

@@ -124,11 +124,11 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
         let sources = StatusSources::read(cluster, &args.targets, true).await?;
         let mut message = Some(sources.unseen().join("; "));
         let mut rows: Vec<Row> = Vec::new();
-        let show = async |watched: &mut Watched, around: &mut Surroundings<'_>, news| {
+        let show = async |watched: &mut Watched, surroundings: &mut Surroundings<'_>, news| {
             let most = if rows.iter().any(Row::lacks_pods) { Surroundings::OFTEN } else { SELDOM };
             let mut items = None;
-            if around.look_again(most, watched).await || news == News::Changed {
-                let new = around.rows(watched).await;
+            if surroundings.read_again(most, watched).await || news == News::Changed {
+                let new = surroundings.rows(watched).await;
                 if new != rows || news == News::Changed {
                     items = Some(screen::items(watched.items(), &new));
                 }
@@ -179,6 +179,7 @@ async fn print(cluster: &Cluster, all: &VisibleRows, model: &mut Model) -> Resul
             sleep(BETWEEN).await;
         }
     }
+    model.set_now(cluster.now());
     let width = ui::size(stdout()).map_or(WIDTH, |(columns, _)| columns);
     terminal::print_text(&screen::printed(model, width))?;
     Ok(Code::Done)
@@ -215,13 +216,14 @@ impl ScreenLoop<'_> {
                     keys.into_iter().find_map(|key| self.model.key(key))
                 }
                 Some(mut seen) = news.recv() => {
-                    is_current = seen.items.is_none();
+                    is_current = seen.items.is_none() && seen.message.is_none();
                     if let Some(items) = seen.items.take() {
                         self.model.set_items(items);
                     }
                     if let Some(message) = seen.message.take() {
                         self.model.set_message(message);
                     }
+                    is_current &= !self.model.set_now(self.cluster.now());
                     self.ask_agents(seen.visible);
                     None
                 }

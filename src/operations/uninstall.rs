@@ -22,6 +22,7 @@ use crate::{
     webhook::{checks::owner, manifests},
 };
 
+mod expire;
 mod label;
 mod opt_outs;
 mod ownership;
@@ -47,8 +48,14 @@ pub(crate) async fn uninstall(
     } else {
         kept(cluster, &resolved, policies.get(POLICY.kind), label.is_set(), &doomed).await?
     };
-    if kept.is_some() {
+    let of_expire = if kept.is_some() {
         doomed.clear();
+        Vec::new()
+    } else {
+        expire::objects(cluster, &resolved.names).await?
+    };
+    for object in &of_expire {
+        doomed.push(ObjectRef::of(object)?);
     }
     let verb = if args.dry_run.mode == Some(DryRun::Client) { "get" } else { "delete" };
     let mut rights: Vec<_> = doomed.iter().map(|target| target.right(verb)).collect();

@@ -206,6 +206,11 @@ pub(crate) fn check_labelled(names: &WebhookNames) -> Result<()> {
     Ok(())
 }
 
+/// Whether a namespace can have this name.
+pub(crate) fn is_namespace(name: &str) -> bool {
+    is_name(name, false)
+}
+
 /// Validates by RFC 1123, as Kubernetes does: a label, or with `dots` labels separated by dots.
 fn is_name(name: &str, dots: bool) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

@@ -10,7 +10,7 @@ use crate::{
         emptying_flags,
         flags::{
             Level,
-            render::{RunAsUser, WebhookFlags},
+            render::{RenderArgs, RunAsUser, WebhookFlags},
         },
         webhook_names::{self, WebhookNames},
     },
@@ -101,12 +101,14 @@ pub(crate) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
     })
 }
 
-/// The CronJob of `diyadm expire`, and what belongs to it.
-pub(crate) fn expire_objects(settings: &Settings, schedule: &str) -> Result<Vec<Value>> {
+/// The CronJob of `diyadm expire`, and what belongs to it; empty without `--expire`.
+pub(crate) fn expire_objects(settings: &Settings, args: &RenderArgs) -> Result<Vec<Value>> {
+    let Some(schedule) = &args.expire else { return Ok(Vec::new()) };
     let name = manifests::expire_name(&settings.service).map_err(|why| {
         Failure::usage(format!("{why}."), "Use a shorter --service, or omit --expire.")
     })?;
-    Ok(manifests::expire(settings, &name, schedule))
+    let scope = args.expire_scope(&settings.namespace);
+    Ok(manifests::expire(settings, &name, schedule, &scope))
 }
 
 /// Settings, with names from the cluster.

@@ -108,7 +108,7 @@ fn rows(model: &Model, items: &[&Item], most: usize) -> Vec<String> {
             item.state_word().to_owned(),
             who(item, usage),
             usage.map(|usage| usage.applications.join(", ")).unwrap_or_default(),
-            usage.and_then(|usage| usage.left_ms).map(left).unwrap_or_default(),
+            model.seconds_left(item).map(span).unwrap_or_default(),
             item.ready.clone(),
             usage.and_then(|usage| usage.cpu).map(|cpu| format!("{cpu}m")).unwrap_or_default(),
             usage.map(memory).unwrap_or_default(),
@@ -148,10 +148,6 @@ fn rows(model: &Model, items: &[&Item], most: usize) -> Vec<String> {
 fn who(item: &Item, usage: Option<&Usage>) -> String {
     let who = usage.map(|usage| usage.who.join(", ")).filter(|who| !who.is_empty());
     who.unwrap_or_else(|| item.by.clone())
-}
-
-fn left(ms: u64) -> String {
-    span(ms.div_ceil(1000).cast_signed())
 }
 
 fn memory(usage: &Usage) -> String {

@@ -51,12 +51,14 @@ pub(super) fn details(item: &Item, usage: Option<&Usage>) -> Vec<String> {
         Some(usage) => [usage.applications.join(", "), usage.who.join(", ")],
         None => Default::default(),
     };
+    let expires = item.expires.map(|end| end.to_string()).unwrap_or_default();
     let mut lines = vec![item.key.shown(), String::new()];
     for (name, value) in [
         ("Namespace", item.key.namespace.as_str()),
         ("State", item.state_word()),
         ("Emptied by", &item.by),
         ("Since", &item.since),
+        ("Expires", &expires),
         ("Ready", &item.ready),
         ("Containers", &item.containers.join(", ")),
         ("Applications", &applications),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
@@ -62,6 +63,8 @@ pub struct Item {
     pub by: String,
     /// When it was emptied, RFC 3339.
     pub since: String,
+    /// Until when it stays empty.
+    pub expires: Option<Timestamp>,
     /// `1/2`
     pub ready: String,
     /// Its idle containers: `app=busybox:1`.
@@ -80,6 +83,7 @@ impl Item {
             state: Some(row.state),
             by: row.by.clone(),
             since: row.since.clone(),
+            expires: row.expires.as_deref().and_then(|end| end.parse().ok()),
             ready: row.ready.clone(),
             containers: containers.collect(),
             note: row.note.clone(),
@@ -94,6 +98,7 @@ impl Item {
             state: None,
             by: String::new(),
             since: String::new(),
+            expires: None,
             ready: status::ready(object),
             containers: Vec::new(),
             note: String::new(),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
 
 use super::{
     action::KeyAction,
@@ -65,6 +66,10 @@ pub struct Model {
     pub(super) mode: Mode,
     /// One sentence, until the next key.
     pub(super) message: String,
+    /// The time of the API server's clock.
+    pub(super) now: Option<Timestamp>,
+    /// What ends soon, and was announced.
+    pub(super) ending: HashSet<ItemKey>,
 }
 
 impl Model {
@@ -81,6 +86,8 @@ impl Model {
             height: 0,
             mode: Mode::Table,
             message: String::new(),
+            now: None,
+            ending: HashSet::new(),
         }
     }
 

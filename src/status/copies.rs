@@ -1,4 +1,4 @@
-//! Copies of workloads (`empty --copy`), beside their originals.
+//! Copies of workloads (`empty --copy`), next to their originals.
 
 use super::{Row, State};
 

@@ -1,5 +1,7 @@
 //! The status table as text, aligned as by kubectl.
 
+use std::time::Duration;
+
 use super::Row;
 use crate::ui::text;
 
@@ -76,6 +78,9 @@ fn until(at: &str, now: i64) -> Option<i64> {
     let at: jiff::Timestamp = at.parse().ok()?;
     Some((at.as_second() - now).max(0))
 }
+
+/// How long before an end people are warned.
+pub const WARNING_BEFORE_END: Duration = Duration::from_secs(15 * 60);
 
 /// `45s`, `12m`, `5h`, `3d`
 pub fn span(seconds: i64) -> String {

@@ -31,7 +31,7 @@ mod expire;
 mod policy;
 
 pub use chart::chart_files;
-pub use expire::{expire, expire_name};
+pub use expire::{ExpireScope, expire, expire_name, expire_rights};
 pub use policy::policy;
 
 /// The image of the webhook's server.

@@ -1,4 +1,4 @@
-//! A copy beside a workload: a Deployment with one replica and the same pod template, whose Pods no
+//! A copy of a workload: a Deployment with one replica and the same pod template, whose Pods no
 //! selector of the namespace matches.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub use environment::registries;
 /// The longest name that fits into a label of its Pods.
 const LONGEST_NAME: usize = 63;
 
-/// Labels that a controller adds to a pod template, beside those of its selector.
+/// Labels that a controller adds to a pod template, in addition to those of its selector.
 const OF_CONTROLLERS: [&str; 5] = [
     "controller-uid",
     "job-name",

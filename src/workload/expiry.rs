@@ -26,7 +26,7 @@ pub(super) fn added(
     context: &Context<'_>,
     before: &OldObject<'_>,
 ) -> Option<RequestedAnnotation> {
-    let asked = context.requested_annotations.iter().any(|wish| wish.key == EXPIRES);
+    let asked = context.requested_annotations.iter().any(|one| one.key == EXPIRES);
     let mutable = object.workload().is_some_and(|kind| kind.mutable);
     if asked || !mutable || object.annotation(EXPIRES).is_some() {
         return None;
@@ -34,7 +34,7 @@ pub(super) fn added(
     let value = match before.emptied().filter(|old| old.is_emptied()) {
         Some(_) if object.annotation(ORIGINAL).is_some() => None,
         Some(old) => old.object.annotation(EXPIRES).map(ToOwned::to_owned),
-        // It comes into being empty.
+        // It is created empty.
         None if before.get().is_none() && object.annotation(ORIGINAL).is_some() => None,
         None => way.time.and_then(|time| from_stamp(context.stamp?, time)),
     };
@@ -51,11 +51,11 @@ impl Subject<'_> {
         self.object.annotation(EXPIRES).filter(|_| self.is_emptied())
     }
 
-    /// Whether its time is over; `None` without an end.
+    /// Whether it has expired; `None` without an end.
     ///
     /// # Errors
     /// The annotation's value, which is not a time.
-    pub fn is_over(&self, now: Timestamp) -> Option<Result<bool, String>> {
+    pub fn has_expired(&self, now: Timestamp) -> Option<Result<bool, String>> {
         let text = self.expires()?;
         Some(text.parse().map(|until: Timestamp| until <= now).map_err(|_| text.to_owned()))
     }
@@ -67,9 +67,9 @@ impl Subject<'_> {
             Ok(original) => original,
             Err(why) => return untrusted(&why),
         };
-        let wish =
+        let requested =
             RequestedAnnotation { key: EXPIRES, value: Some(until.to_owned()), forget: false };
-        note(&mut original.notes, &self.object, &wish);
+        note(&mut original.notes, &self.object, &requested);
         let text = original.seal();
         let edits = [(EXPIRES, Some(until)), (ORIGINAL, Some(text.as_str()))];
         let mut patch = Patch::default();
@@ -166,17 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn end_is_compared_with_a_clock() {
-        let over = |value: &str, now: &str| {
+    fn workload_has_expired_from_its_end_on() {
+        let expired = |value: &str, now: &str| {
             let mut empty = emptied(&deployment(), None);
             empty["metadata"]["annotations"][EXPIRES] = value.into();
-            Subject::parse(&empty.to_string()).unwrap().is_over(now.parse().unwrap())
+            Subject::parse(&empty.to_string()).unwrap().has_expired(now.parse().unwrap())
         };
-        assert_eq!(over(END, NOW), Some(Ok(false)));
-        assert_eq!(over(END, END), Some(Ok(true)));
-        assert_eq!(over("2026-11-30T23:00:00+02:00", NOW), Some(Ok(true)));
-        assert_eq!(over("soon", NOW), Some(Err("soon".to_owned())));
+        assert_eq!(expired(END, NOW), Some(Ok(false)));
+        assert_eq!(expired(END, END), Some(Ok(true)));
+        assert_eq!(expired("2026-11-30T23:00:00+02:00", NOW), Some(Ok(true)));
+        assert_eq!(expired("soon", NOW), Some(Err("soon".to_owned())));
         let live = deployment().to_string();
-        assert_eq!(Subject::parse(&live).unwrap().is_over(NOW.parse().unwrap()), None);
+        assert_eq!(Subject::parse(&live).unwrap().has_expired(NOW.parse().unwrap()), None);
     }
 }

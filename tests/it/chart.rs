@@ -58,12 +58,20 @@ impl Helm<'_> {
     }
 }
 
-/// The objects of a stream of YAML by their kinds.
+/// The objects of a stream of YAML by their kinds, and those about rights also by namespace and name.
 fn objects(yaml: &str) -> BTreeMap<String, Value> {
     let documents = serde_yaml::Deserializer::from_str(yaml);
     let values = documents.map(|document| Value::deserialize(document).unwrap());
-    let objects = values.filter(|value| !value.is_null());
-    objects.map(|value| (value["kind"].as_str().unwrap().to_owned(), value)).collect()
+    let mut objects = BTreeMap::new();
+    for value in values.filter(|value| !value.is_null()) {
+        let mut key = value["kind"].as_str().unwrap().to_owned();
+        if value["apiVersion"] == "rbac.authorization.k8s.io/v1" {
+            let metadata = &value["metadata"];
+            key = format!("{key} {} {}", metadata["namespace"], metadata["name"]);
+        }
+        assert!(objects.insert(key, value).is_none(), "{yaml}");
+    }
+    objects
 }
 
 /// The same with rules.yaml as a value, since its text may be written in several ways.
@@ -129,6 +137,9 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
                 "443",
                 "--container-port",
                 "9443",
+                "--expire",
+                "--expire-namespaces",
+                "*",
             ],
             json!({
                 "name": "other",
@@ -138,6 +149,7 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
                 "emptying": { "containers": "*", "idle": "shell" },
                 "replicas": 1, "service": { "type": "NodePort", "port": 443 },
                 "containerPort": 9443,
+                "expire": { "enabled": true, "namespaces": ["*"] },
             }),
         ),
         (
@@ -153,12 +165,14 @@ fn same_settings() -> [(Vec<&'static str>, Value); 4] {
                 "--image-pull-secret",
                 "b",
                 "--expire",
+                "--expire-namespaces",
+                "shop,orders,shop",
             ],
             json!({
                 "runAsUser": null,
                 "imagePullSecrets": [{ "name": "a" }, { "name": "b" }],
                 "emptying": { "level": "pod" },
-                "expire": { "enabled": true },
+                "expire": { "enabled": true, "namespaces": ["shop", "orders", "shop"] },
                 "rules": [{ "match": { "kinds": ["sts"] }, "empty": false }, { "image": "t:1" }],
             }),
         ),
@@ -236,7 +250,7 @@ fn chart_refuses_wrong_values() {
         run.stderr_has(word);
     }
     // What has no flag of `render`.
-    let set = "namespaces={a,b},runAsUser=null,imagePullSecrets[0].name=pull,\
+    let set = "namespaces={a,b},expire.enabled=true,runAsUser=null,imagePullSecrets[0].name=pull,\
                nodeSelector.disk=fast,resources.limits.memory=1Gi";
     let made = objects(&helm.run(&[&template[..], &[set]].concat()).code(0).stdout);
     let pod = &made["Deployment"]["spec"]["template"]["spec"];
@@ -244,6 +258,8 @@ fn chart_refuses_wrong_values() {
     assert_eq!(pod["imagePullSecrets"], json!([{ "name": "pull" }]));
     assert_eq!(pod["nodeSelector"], json!({ "disk": "fast" }));
     assert_eq!(pod["containers"][0]["resources"]["limits"], json!({ "memory": "1Gi" }));
+    let args = "/spec/jobTemplate/spec/template/spec/containers/0/args/1";
+    assert_eq!(made["CronJob"].pointer(args), Some(&json!("--namespaces=a,b")));
     for webhook in made["MutatingWebhookConfiguration"]["webhooks"].as_array().unwrap() {
         let expression = json!({
             "key": "kubernetes.io/metadata.name", "operator": "In", "values": ["a", "b"],

@@ -99,7 +99,7 @@ fn workload_ends_by_the_clock_of_the_api_server() {
     require!(ahead(&web)).code(0);
     assert_eq!(hours(began, end("web") + jiff::SignedDuration::from_mins(30)), 3);
     // By its own clock that would be over.
-    require!(ahead(&["expire"])).code(0).stderr_has("No workload's time is over.");
+    require!(ahead(&["expire"])).code(0).stderr_has("No workload has expired.");
     let wide = require!(ahead(&["status", "-o", "wide"])).code(0).stdout;
     assert!(wide.contains("   2h   ") || wide.contains("   3h   "), "{wide}");
     require!(ahead(&["extend", "deploy/web", "5h"])).code(0);

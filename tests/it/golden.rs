@@ -173,6 +173,7 @@ fn render_matches_golden() {
         "--timeout-seconds=10",
         "--cert-dir=/certs",
         "--expire=0 * * * *",
+        "--expire-namespaces=shop,orders",
     ];
     let command = ::diyadm::cli::Cli::command();
     let flags = command.find_subcommand("render").unwrap().get_arguments();

@@ -47,6 +47,8 @@ pub(crate) enum Fate {
     Version4,
     /// The API server answers, and never sees that an upgrade was asked for.
     NoUpgrade,
+    /// The API server answers, and an agent behind a WebSocket says nothing of leases, as an earlier one.
+    NoLeases,
 }
 
 /// Where the requests go, and as whom.
@@ -243,7 +245,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             let is_kept = |line: &&str| !line.to_ascii_lowercase().starts_with("upgrade:");
             head = head.split_inclusive('\n').filter(is_kept).collect();
         } else if upgrades {
-            return pass(&shared.upstream, &head, stream);
+            return pass(&shared.upstream, &head, stream, fate);
         }
         let answer = ask(&shared.upstream, &head, &body)?;
         match fate {
@@ -259,7 +261,8 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             | Fate::Hold
             | Fate::Answer(_)
             | Fate::Version4
-            | Fate::NoUpgrade => {
+            | Fate::NoUpgrade
+            | Fate::NoLeases => {
                 stream.write_all(&answer)?;
                 return stream.shutdown(std::net::Shutdown::Both);
             }
@@ -284,7 +287,7 @@ fn hold(
 }
 
 /// Both ways, until one side ends.
-fn pass(upstream: &Upstream, head: &str, mut client: TcpStream) -> std::io::Result<()> {
+fn pass(upstream: &Upstream, head: &str, mut client: TcpStream, fate: Fate) -> std::io::Result<()> {
     let mut server = connect(upstream)?;
     server.write_all(head.as_bytes())?;
     server.write_all(b"Connection: Upgrade\r\n\r\n")?;
@@ -308,12 +311,26 @@ fn pass(upstream: &Upstream, head: &str, mut client: TcpStream) -> std::io::Resu
         loop {
             match server.read(&mut buffer) {
                 Ok(0) => return client.shutdown(std::net::Shutdown::Both),
-                Ok(read) => client.write_all(&buffer[..read])?,
+                Ok(read) => {
+                    let said = &mut buffer[..read];
+                    if fate == Fate::NoLeases {
+                        rename_lease(said);
+                    }
+                    client.write_all(said)?;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
         server.get_ref().set_nonblocking(false)?;
+    }
+}
+
+/// Gives the member `lease` of an agent's hello a name of the same length that no client knows.
+fn rename_lease(said: &mut [u8]) {
+    let member = br#""lease":true"#;
+    if let Some(at) = said.windows(member.len()).position(|part| part == member) {
+        said[at + 1..at + 6].copy_from_slice(b"other");
     }
 }
 

@@ -135,12 +135,12 @@ impl EmptyRequest<'_> {
             return Err(wrong(what, "Omit --image, --idle, --containers and --replicas."));
         }
         let counted = subject.workload().is_some_and(|kind| kind.replicas);
-        if !counted && self.requested_annotations.iter().any(|wish| wish.key == REPLICAS) {
+        if !counted && self.requested_annotations.iter().any(|one| one.key == REPLICAS) {
             let what = format!("a {} has no replicas field", subject.kind());
             return Err(refused(what, "Omit --replicas, or use other workloads."));
         }
         if subject.workload().is_some_and(|kind| !kind.mutable) {
-            if self.requested_annotations.iter().any(|wish| wish.key == EXPIRES) {
+            if self.requested_annotations.iter().any(|one| one.key == EXPIRES) {
                 let what = format!("a {} cannot be restored in place at the end", subject.kind());
                 return Err(wrong(what, "Omit --for."));
             }
@@ -260,7 +260,7 @@ impl EmptyRequest<'_> {
         subject: &Subject<'_>,
         found: &LiveObject,
     ) -> Result<(), Refused> {
-        let asks_for = |key: &str| self.requested_annotations.iter().any(|wish| wish.key == key);
+        let asks_for = |key: &str| self.requested_annotations.iter().any(|one| one.key == key);
         let is_asked_for = asks_for(IMAGE);
         let annotations = &found.object["metadata"]["annotations"];
         if annotations[SHAPE].is_string() && !asks_for(SHAPE) {
@@ -290,7 +290,7 @@ impl EmptyRequest<'_> {
     ) -> Result<Vec<RequestedAnnotation>, Refused> {
         let mut requested_annotations = self.requested_annotations.clone();
         requested_annotations
-            .retain(|wish| wish.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
+            .retain(|one| one.key != SUSPEND || subject.workload() == Some(&CRON_JOB));
         for place in subject.refusals() {
             let path = subject.workload().map(|_| "its pod template").unwrap_or_default();
             let (what, hint) = match place {

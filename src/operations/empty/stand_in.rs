@@ -42,8 +42,8 @@ pub(crate) async fn complete<'r, 'a>(
         Ok(command) => {
             let mut request = request.clone();
             let value = Some(Value::from(command).to_string());
-            let wish = RequestedAnnotation { key: STAND_IN_COMMAND, value, forget: false };
-            request.requested_annotations.push(wish);
+            let requested = RequestedAnnotation { key: STAND_IN_COMMAND, value, forget: false };
+            request.requested_annotations.push(requested);
             (Cow::Owned(request), method)
         }
         Err(why) => {

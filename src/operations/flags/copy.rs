@@ -4,9 +4,9 @@ use clap::Args;
 
 /// Flags that make a copy instead of emptying the workload.
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
-#[command(next_help_heading = "A copy beside the original")]
+#[command(next_help_heading = "Copy")]
 pub struct CopyFlags {
-    /// Create an empty copy WORKLOAD-NAME beside the workload, which stays as it is: a Deployment
+    /// Create an empty copy WORKLOAD-NAME of the workload, which stays as it is: a Deployment
     /// with one replica that no Service calls. `diyadm restore deploy/WORKLOAD-NAME` deletes it
     #[arg(
         long,

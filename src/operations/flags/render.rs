@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::EmptyingFlags;
-use crate::{operations::webhook_names::WebhookNames, workload::image_name};
+use crate::{
+    operations::webhook_names::{self, WebhookNames},
+    webhook::manifests::ExpireScope,
+    workload::image_name,
+};
 
 /// Flags of `render`.
 #[derive(Args, Debug)]
@@ -16,10 +20,13 @@ pub struct RenderArgs {
     /// The CA's certificate: a PEM file, -, or the folder of `init --out` [default: the Secret's]
     #[arg(long, value_name = "FILE|DIR|-")]
     pub ca: Option<PathBuf>,
-    /// Also a CronJob that runs `diyadm expire` in the namespace, with a ServiceAccount and its rights;
-    /// without a schedule every five minutes
+    /// Also a CronJob that runs `diyadm expire`, with a ServiceAccount and its rights; without a
+    /// schedule every five minutes
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "*/5 * * * *", value_name = "SCHEDULE")]
     pub expire: Option<String>,
+    /// Namespaces in which the CronJob restores workloads, or `*` for all [default: the webhook's]
+    #[arg(long, value_delimiter = ',', requires = "expire", value_name = "NAMES", value_parser = expire_namespace)]
+    pub expire_namespaces: Vec<String>,
     /// Output format
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: RenderFormat,
@@ -29,6 +36,33 @@ pub struct RenderArgs {
     /// Flags for the manifests
     #[command(flatten)]
     pub webhook: WebhookFlags,
+}
+
+/// A namespace's name, or `*`.
+fn expire_namespace(text: &str) -> Result<String, String> {
+    if text == ALL || webhook_names::is_namespace(text) {
+        return Ok(text.to_owned());
+    }
+    Err("it is neither the name of a namespace nor `*`".to_owned())
+}
+
+/// Every namespace.
+const ALL: &str = "*";
+
+impl RenderArgs {
+    /// Where `diyadm expire` restores workloads; `home`: the webhook's namespace.
+    pub(crate) fn expire_scope(&self, home: &str) -> ExpireScope {
+        if self.expire_namespaces.iter().any(|name| name == ALL) {
+            return ExpireScope::All;
+        }
+        let mut names = self.expire_namespaces.clone();
+        if names.is_empty() {
+            names.push(home.to_owned());
+        }
+        names.sort_unstable();
+        names.dedup();
+        ExpireScope::Namespaces(names)
+    }
 }
 
 /// Formats of `render`.

@@ -33,10 +33,11 @@ pub(crate) fn plans(
         let own = object["metadata"]["namespace"].as_str();
         let namespace = own.or(namespace).unwrap_or_default();
         let suspends = scale.suspend_cronjobs && subject.workload() == Some(&CRON_JOB);
-        let wishes = [(SUSPEND, suspends.then_some("true")), (STAND_IN_COMMAND, command)];
-        let wishes = wishes.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned())));
-        let wish = |(key, value)| RequestedAnnotation { key, value: Some(value), forget: false };
-        let requested_annotations: Vec<_> = wishes.map(wish).collect();
+        let edits = [(SUSPEND, suspends.then_some("true")), (STAND_IN_COMMAND, command)];
+        let edits = edits.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned())));
+        let requested =
+            |(key, value)| RequestedAnnotation { key, value: Some(value), forget: false };
+        let requested_annotations: Vec<_> = edits.map(requested).collect();
         let context = Context {
             namespace,
             requested_annotations: &requested_annotations,

@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 
 use super::from_manifest::Manifests;
-use crate::{operations::WorkloadOutcome, workload::Subject};
+use crate::{
+    kubernetes::targets::LiveObject,
+    operations::{Operation, WorkloadOutcome},
+    workload::Subject,
+};
 
 /// How workloads are restored.
 #[derive(Clone, Copy, Default)]
@@ -15,29 +19,31 @@ pub(crate) struct RestoreOptions<'a> {
     pub(super) trust_original: bool,
     /// Whether the namespace's label was just removed, or would be in a dry run.
     pub(super) unlabelled: bool,
-    /// Only what is over at this time; an end that was put off meanwhile counts.
-    pub(super) over: Option<Timestamp>,
+    /// Only what has expired at this time. Another client may extend it until it is restored.
+    pub(super) expired_at: Option<Timestamp>,
 }
 
 impl RestoreOptions<'_> {
-    /// Options for workloads whose time is over.
-    pub(crate) fn over(now: Timestamp) -> Self {
-        Self { over: Some(now), ..Self::default() }
+    /// Options for workloads that have expired.
+    pub(crate) fn expired(now: Timestamp) -> Self {
+        Self { expired_at: Some(now), ..Self::default() }
     }
 
-    /// Whether another client has put off the end.
-    pub(super) fn is_put_off(&self, subject: &Subject<'_>) -> bool {
-        let is_over = |now| subject.is_over(now) == Some(Ok(true));
-        self.over.is_some_and(|now| subject.is_emptied() && !is_over(now))
-    }
-
-    /// The outcome for a workload whose end was put off.
-    pub(super) fn put_off() -> WorkloadOutcome {
-        WorkloadOutcome::PassedOver("its time was extended meanwhile".to_owned())
+    /// Whether another client has extended it.
+    pub(super) fn is_extended(&self, subject: &Subject<'_>) -> bool {
+        let has_expired = |now| subject.has_expired(now) == Some(Ok(true));
+        self.expired_at.is_some_and(|now| subject.is_emptied() && !has_expired(now))
     }
 
     /// Options after the namespace's label was removed.
     pub(crate) fn unlabelled() -> Self {
         Self { unlabelled: true, ..Self::default() }
     }
+}
+
+/// Reports a workload that was extended meanwhile, and returns its outcome.
+pub(super) fn extended(operation: &Operation<'_>, found: &LiveObject) -> WorkloadOutcome {
+    let what = "it was extended meanwhile";
+    operation.terminal.warn(&format!("{} stays empty: {what}", operation.shown(found)));
+    WorkloadOutcome::PassedOver(what.to_owned())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{options::RestoreOptions, pods, trust};
+use super::{RestoreOptions, options, pods, trust};
 use crate::{
     exit::{Failure, Topic},
     kubernetes::{FIELD_MANAGER, Kind, POD, WriteMode, error, targets::LiveObject},
@@ -134,14 +134,15 @@ async fn try_restore(
     let of_pods = of_pods(operation, webhooks, found, &back).await?;
     back.template = opt_out_if(of_pods.is_there());
     let mut sent = Vec::new();
-    let mut is_put_off = false;
+    let mut is_extended = false;
     let first = |object: &ParsedObject| {
-        is_put_off = options.is_put_off(object.try_subject()?);
-        if is_put_off { Ok(None) } else { plan(object, &back, &mut sent) }
+        is_extended = options.is_extended(object.try_subject()?);
+        if is_extended { Ok(None) } else { plan(object, &back, &mut sent) }
     };
     let (mut object, mut changed) = operation.change(found, first).await?;
-    if is_put_off {
-        return Ok(Restored { object, patch: Vec::new(), outcome: RestoreOptions::put_off() });
+    if is_extended {
+        let outcome = options::extended(operation, found);
+        return Ok(Restored { object, patch: Vec::new(), outcome });
     }
     let mut tries = if options.unlabelled && operation.is_real() { TRIES } else { 0 };
     while object.is_emptied() && back.opt_out == OptOut::Leave && tries > 0 {

@@ -14,7 +14,7 @@ use super::{
     surroundings::Surroundings,
     watched::{Kept, Watched},
 };
-use crate::kubernetes::{POD, Sight};
+use crate::kubernetes::{ObjectChange, POD};
 
 /// Changes within this time are shown together.
 const QUIET: Duration = Duration::from_millis(200);
@@ -35,10 +35,18 @@ impl StatusSources<'_> {
         often: Duration,
         mut show: impl AsyncFnMut(&mut Watched, &mut Surroundings<'_>, News) -> Result<()>,
     ) -> Result<()> {
-        let Self { cluster, targets, scope, targeted, mut watched, mut around, sees_pods, .. } =
-            self;
+        let Self {
+            cluster,
+            targets,
+            scope,
+            targeted,
+            mut watched,
+            mut surroundings,
+            sees_pods,
+            ..
+        } = self;
         let versions = &self.versions;
-        let (tell, mut hear) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let own = own_sources(targets, &targeted.kinds, sees_pods);
         let among_pods = (own.len() < targeted.kinds.len())
             .then(|| targeted.kinds.iter().position(|kind| *kind == &POD))
@@ -48,35 +56,35 @@ impl StatusSources<'_> {
         queries.extend(sees_pods.then(|| (Source::Pods, all_pods(scope))));
         let follows = queries.iter().map(|(source, query)| {
             let from = versions.get(source).cloned();
-            cluster.follow(*query, from, Kept::new, (*source, &tell)).boxed_local()
+            cluster.follow(*query, from, Kept::new, (*source, &sender)).boxed_local()
         });
         let follows: Vec<_> = follows.collect();
-        let listen = async {
+        let show_changes = async {
             let mut listed: BTreeSet<_> = versions.keys().copied().collect();
             let mut news = News::Changed;
             loop {
                 if queries.iter().all(|(source, _)| listed.contains(source)) {
-                    show(&mut watched, &mut around, news).await?;
+                    show(&mut watched, &mut surroundings, news).await?;
                 }
-                let mut next = timeout(often, hear.recv()).await.ok().flatten();
+                let mut next = timeout(often, receiver.recv()).await.ok().flatten();
                 news = if next.is_some() { News::Changed } else { News::Unchanged };
                 let began = Instant::now();
-                while let Some((source, sight)) = next {
-                    if matches!(sight, Sight::All(_)) {
+                while let Some((source, change)) = next {
+                    if matches!(change, ObjectChange::Listed(_)) {
                         listed.insert(source);
                     }
                     match source {
-                        Source::Kind(at) => watched.take(at, sight),
-                        Source::Pods => watched.take_pods(sight, among_pods),
+                        Source::Kind(at) => watched.take(at, change),
+                        Source::Pods => watched.take_pods(change, among_pods),
                     }
                     let still = LONGEST.saturating_sub(began.elapsed()).min(QUIET);
-                    next = timeout(still, hear.recv()).await.ok().flatten();
+                    next = timeout(still, receiver.recv()).await.ok().flatten();
                 }
             }
         };
         tokio::select! {
             ended = try_join_all(follows) => ended.map(drop),
-            ended = listen => ended,
+            ended = show_changes => ended,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     kubernetes::{
-        Cluster, Kind, ListQuery, POD, Scope, Sight,
+        Cluster, Kind, ListQuery, ObjectChange, POD, Scope,
         targets::{self, LiveObject, Selection, Targeted, Targets},
     },
     status::Row,
@@ -21,7 +21,7 @@ use crate::{
 /// Maximum number of kinds that are listed at the same time.
 const LISTS: usize = 8;
 
-/// The selected workloads, and what is around them.
+/// The selected workloads, and what surrounds them.
 pub(crate) struct StatusSources<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) targets: &'a Targets,
@@ -33,7 +33,7 @@ pub(crate) struct StatusSources<'a> {
     pub(super) versions: BTreeMap<Source, String>,
     /// Whether Pods may be listed.
     pub(super) sees_pods: bool,
-    pub(crate) around: Surroundings<'a>,
+    pub(crate) surroundings: Surroundings<'a>,
     /// Whether webhooks and policies may be read.
     pub(crate) sees_webhooks: bool,
 }
@@ -102,8 +102,8 @@ impl<'a> StatusSources<'a> {
         let pods = cluster.list_as(all_pods(scope), None, Kept::new);
         // Whether unreadable workloads are empty is unknown.
         let autoscalers = autoscalers && targeted.everything && targeted.unseen.is_empty();
-        let around = Surroundings::fetch(cluster, scope, targeted.everything, autoscalers);
-        let (lists, pods, (mut around, errors)) = join!(lists, pods, around);
+        let surroundings = Surroundings::fetch(cluster, scope, targeted.everything, autoscalers);
+        let (lists, pods, (mut surroundings, errors)) = join!(lists, pods, surroundings);
         let mut watched = Watched::new(names, targets.field_selector.is_none());
         let mut versions = BTreeMap::new();
         for found in found {
@@ -111,11 +111,11 @@ impl<'a> StatusSources<'a> {
                 kinds.push(found.kind);
                 kinds.len() - 1
             });
-            watched.take(at, Sight::Set(Kept::new(found.object.into_value())));
+            watched.take(at, ObjectChange::Stored(Kept::new(found.object.into_value())));
         }
         for (source, list) in lists? {
             if let Source::Kind(at) = source {
-                watched.take(at, Sight::All(list.items));
+                watched.take(at, ObjectChange::Listed(list.items));
             }
             versions.insert(source, list.version);
         }
@@ -123,11 +123,11 @@ impl<'a> StatusSources<'a> {
         match pods {
             Ok(pods) => {
                 let selected = has_pods.then(|| position(&kinds, &POD)).flatten();
-                watched.take_pods(Sight::All(pods.items), selected);
+                watched.take_pods(ObjectChange::Listed(pods.items), selected);
                 versions.insert(Source::Pods, pods.version);
             }
             Err(error) if has_pods => return Err(error),
-            Err(_) => around.forget_autoscalers(),
+            Err(_) => surroundings.forget_autoscalers(),
         }
         Ok(Self {
             cluster,
@@ -137,14 +137,14 @@ impl<'a> StatusSources<'a> {
             watched,
             versions,
             sees_pods,
-            around,
+            surroundings,
             sees_webhooks: errors.is_empty(),
         })
     }
 
     /// The rows of the status table.
     pub(crate) async fn rows(&mut self) -> Vec<Row> {
-        self.around.rows(&mut self.watched).await
+        self.surroundings.rows(&mut self.watched).await
     }
 
     /// A sentence about each thing that may not be read and is missing in the table.

@@ -68,7 +68,7 @@ impl<'a> Surroundings<'a> {
 
     /// Reads the data again if it is older than this, and returns whether it did. Temporarily
     /// unreadable data stays.
-    pub(crate) async fn look_again(&mut self, most: Duration, watched: &mut Watched) -> bool {
+    pub(crate) async fn read_again(&mut self, most: Duration, watched: &mut Watched) -> bool {
         if self.looked.elapsed() < most {
             return false;
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kinds::POD,
-    kubernetes::Sight,
+    kubernetes::ObjectChange,
     rollout,
     screen::Item,
     status::{self, Row},
@@ -124,10 +124,10 @@ impl Watched {
     }
 
     /// Takes what was seen of a kind of workload.
-    pub(super) fn take(&mut self, kind: usize, sight: Sight<Kept>) {
+    pub(super) fn take(&mut self, kind: usize, change: ObjectChange<Kept>) {
         let place = |kept: &Kept| (kind, kept.namespace.clone(), kept.name.clone());
-        match sight {
-            Sight::All(all) => {
+        match change {
+            ObjectChange::Listed(all) => {
                 self.workloads.retain(|place, _| place.0 != kind);
                 for kept in all {
                     if self.counts(kind, &kept) {
@@ -135,38 +135,40 @@ impl Watched {
                     }
                 }
             }
-            Sight::Set(kept) if self.counts(kind, &kept) => {
+            ObjectChange::Stored(kept) if self.counts(kind, &kept) => {
                 self.workloads.insert(place(&kept), Workload::new(kept));
             }
-            Sight::Set(kept) | Sight::Gone(kept) => {
+            ObjectChange::Stored(kept) | ObjectChange::Deleted(kept) => {
                 self.workloads.remove(&place(&kept));
             }
         }
     }
 
     /// Takes what was seen of all Pods. `kind` is their position where they are selected too.
-    pub(super) fn take_pods(&mut self, sight: Sight<Kept>, kind: Option<usize>) {
+    pub(super) fn take_pods(&mut self, change: ObjectChange<Kept>, kind: Option<usize>) {
         if let Some(kind) = kind {
             let counts = |kept: &&Kept| self.counts(kind, kept);
-            let copy = match &sight {
-                Sight::All(all) => Sight::All(all.iter().filter(counts).cloned().collect()),
+            let copy = match &change {
+                ObjectChange::Listed(all) => {
+                    ObjectChange::Listed(all.iter().filter(counts).cloned().collect())
+                }
                 other => other.clone(),
             };
             self.take(kind, copy);
         }
         let place = |kept: &Kept| (kept.namespace.clone(), kept.name.clone());
-        match sight {
-            Sight::All(all) => {
+        match change {
+            ObjectChange::Listed(all) => {
                 self.pods = all.into_iter().map(|kept| (place(&kept), kept)).collect();
                 self.forget(|_| true);
             }
-            Sight::Set(kept) => {
+            ObjectChange::Stored(kept) => {
                 self.forget_owners(&kept.owners);
                 if let Some(old) = self.pods.insert(place(&kept), kept) {
                     self.forget_owners(&old.owners);
                 }
             }
-            Sight::Gone(kept) => {
+            ObjectChange::Deleted(kept) => {
                 self.pods.remove(&place(&kept));
                 self.forget_owners(&kept.owners);
             }
@@ -315,27 +317,27 @@ mod tests {
     fn objects_stay_in_order_as_they_change() {
         let one = |name, version| object("Deployment", name, version);
         let mut watched = watched();
-        watched.take(1, Sight::All(vec![one("b", 1), one("a", 1)]));
-        watched.take(0, Sight::All(vec![one("z", 1)]));
-        watched.take(2, Sight::Set(one("c", 1)));
-        watched.take(1, Sight::Set(one("a", 2)));
-        watched.take(0, Sight::Set(one("y", 1)));
+        watched.take(1, ObjectChange::Listed(vec![one("b", 1), one("a", 1)]));
+        watched.take(0, ObjectChange::Listed(vec![one("z", 1)]));
+        watched.take(2, ObjectChange::Stored(one("c", 1)));
+        watched.take(1, ObjectChange::Stored(one("a", 2)));
+        watched.take(0, ObjectChange::Stored(one("y", 1)));
         assert_eq!(names(&watched), ["y1", "z1", "a2", "b1", "c1"]);
-        watched.take(1, Sight::Gone(one("b", 3)));
-        watched.take(1, Sight::Gone(one("none", 3)));
-        watched.take(0, Sight::All(vec![one("x", 4)]));
+        watched.take(1, ObjectChange::Deleted(one("b", 3)));
+        watched.take(1, ObjectChange::Deleted(one("none", 3)));
+        watched.take(0, ObjectChange::Listed(vec![one("x", 4)]));
         assert_eq!(names(&watched), ["x4", "a2", "c1"]);
     }
 
     #[test]
     fn object_that_no_longer_counts_is_gone() {
         let mut watched = Watched::new(Some([(0, "a".to_owned())].into()), false);
-        watched.take(0, Sight::All(["a", "b"].map(|name| object("Pod", name, 1)).into()));
+        watched.take(0, ObjectChange::Listed(["a", "b"].map(|name| object("Pod", name, 1)).into()));
         assert_eq!(names(&watched), ["a1"]);
         let kept = &watched.workloads.values().next().unwrap().kept;
         assert!(!kept.text.contains("managedFields"), "{}", kept.text);
         watched.names = Some(Vec::new());
-        watched.take(0, Sight::Set(object("Pod", "a", 2)));
+        watched.take(0, ObjectChange::Stored(object("Pod", "a", 2)));
         assert_eq!(names(&watched), [""; 0]);
     }
 
@@ -343,9 +345,9 @@ mod tests {
     fn named_objects_are_in_the_order_of_the_command_line() {
         let named = [(1, "b"), (0, "z"), (1, "a")].map(|(kind, name)| (kind, name.to_owned()));
         let mut watched = Watched::new(Some(named.into()), false);
-        watched.take(0, Sight::All(vec![object("DaemonSet", "z", 1)]));
+        watched.take(0, ObjectChange::Listed(vec![object("DaemonSet", "z", 1)]));
         let deployments = ["a", "b", "c"].map(|name| object("Deployment", name, 1));
-        watched.take(1, Sight::All(deployments.into()));
+        watched.take(1, ObjectChange::Listed(deployments.into()));
         watched.refresh(|_, _| None);
         let seen: Vec<_> = watched.items().map(|item| item.key.name.as_str()).collect();
         assert_eq!(seen, ["b", "z", "a"]);
@@ -368,8 +370,8 @@ mod tests {
             }))
         };
         let mut watched = watched();
-        watched.take(0, Sight::All(vec![set("a"), set("b")]));
-        watched.take_pods(Sight::All(vec![pod("a-0", "a"), pod("b-0", "b")]), None);
+        watched.take(0, ObjectChange::Listed(vec![set("a"), set("b")]));
+        watched.take_pods(ObjectChange::Listed(vec![pod("a-0", "a"), pod("b-0", "b")]), None);
         let made = |watched: &mut Watched| {
             let made = std::cell::RefCell::new(Vec::new());
             watched.refresh(|object, pods| {
@@ -381,10 +383,10 @@ mod tests {
         };
         assert_eq!(made(&mut watched), [r#"["a",["a-0"]]"#, r#"["b",["b-0"]]"#]);
         assert_eq!(made(&mut watched), [""; 0]);
-        watched.take_pods(Sight::Set(pod("b-1", "b")), None);
+        watched.take_pods(ObjectChange::Stored(pod("b-1", "b")), None);
         assert_eq!(made(&mut watched), [r#"["b",["b-0","b-1"]]"#]);
-        watched.take_pods(Sight::Gone(pod("a-0", "a")), None);
-        watched.take(0, Sight::Set(set("c")));
+        watched.take_pods(ObjectChange::Deleted(pod("a-0", "a")), None);
+        watched.take(0, ObjectChange::Stored(set("c")));
         assert_eq!(made(&mut watched), [r#"["a",[]]"#, r#"["c",[]]"#]);
     }
 }

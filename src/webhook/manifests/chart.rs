@@ -8,11 +8,14 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{SERVER_UID, Settings, expire, expire_name, object, rules, secret, webhook};
+use super::{
+    ExpireScope, SERVER_UID, Settings, expire, expire_name, object, rules, secret, webhook,
+};
 use crate::{pki::Bundle, workload::Level};
 
 /// Placeholders of texts, and Helm's expressions for them.
-const TEXTS: [(&str, &str); 9] = [
+const TEXTS: [(&str, &str); 10] = [
+    ("PLACEEXPIRE", "$namespace"),
     ("PLACESCHEDULE", ".Values.expire.schedule"),
     ("PLACENAMESPACE", ".Release.Namespace"),
     ("PLACENAME", ".Values.name"),
@@ -48,6 +51,18 @@ resources:
 const FLAGS: &str = "\
 {{- with include \"diyadm.serveFlags\" . | trim }}
   {{- . | nindent %0 }}
+{{- end }}";
+/// The values of namespaces in which `diyadm expire` runs, as `$namespaces`.
+const EXPIRE: &str = "\
+{{- if .Values.expire.enabled }}
+{{- $namespaces := .Values.namespaces | default (list .Release.Namespace) }}
+{{- $namespaces = .Values.expire.namespaces | default $namespaces }}
+";
+const EXPIRE_FLAG: &str = "\
+{{- if has \"*\" $namespaces }}
+- --all-namespaces
+{{- else }}
+- --namespaces={{ sortAlpha $namespaces | uniq | join \",\" }}
 {{- end }}";
 const POD: &str = "\
 {{- with .Values.imagePullSecrets }}
@@ -117,7 +132,9 @@ fn templates() -> Result<(String, String)> {
     let bundle = Bundle { ca_crt, server_crt, server_key };
     let certificates = secret(&namespace, &settings.secret, &bundle);
     let name = expire_name(&settings.service).map_err(anyhow::Error::msg)?;
-    let expire = expire_template(expire(&settings, &name, "PLACESCHEDULE"))?;
+    let in_scope = |scope| expire(&settings, &name, "PLACESCHEDULE", &scope);
+    let one = ExpireScope::Namespaces(vec!["PLACEEXPIRE".to_owned()]);
+    let expire = expire_template(in_scope(one), in_scope(ExpireScope::All))?;
     let mut objects = webhook(&settings)?;
     let [map, deployment, _, _, configuration] = objects.as_mut_slice() else {
         bail!("the webhook has {} objects", objects.len());
@@ -165,18 +182,34 @@ fn templates() -> Result<(String, String)> {
     Ok((out, expire))
 }
 
-fn expire_template(mut objects: Vec<Value>) -> Result<String> {
+/// The objects of one namespace and those of all namespaces, which differ in a binding and in an
+/// argument.
+fn expire_template(mut objects: Vec<Value>, of_all: Vec<Value>) -> Result<String> {
     let mut lines = Lines::default();
     let pod = "/spec/jobTemplate/spec/template/spec";
     let job = objects.last_mut().context("there is no CronJob")?;
     lines.replace(job, &format!("{pod}/securityContext"), "runAsUser", UID)?;
     lines.append(job, pod, POD)?;
-    let mut out =
-        "{{- /* Made by `cargo xtask chart` from src/webhook/manifests/expire.rs. */ -}}\n\
-                   {{- if .Values.expire.enabled }}\n"
-            .to_owned();
-    for object in objects {
-        out.extend(["---\n", &lines.fill(&serde_yaml::to_string(&object)?)?]);
+    let flag = lines.place(EXPIRE_FLAG);
+    let args = job.pointer_mut(&format!("{pod}/containers/0/args"));
+    let last = args.and_then(Value::as_array_mut).and_then(|args| args.last_mut());
+    *last.context("the CronJob has no arguments")? = flag.into();
+    let mut out = format!(
+        "{{{{- /* Made by `cargo xtask chart` from src/webhook/manifests/expire.rs. */ -}}}}\n{EXPIRE}"
+    );
+    for (object, of_all) in objects.into_iter().zip(of_all) {
+        let yaml = |object: &Value| lines.fill(&serde_yaml::to_string(object)?);
+        let text = yaml(&object)?;
+        if object["kind"] != "RoleBinding" {
+            out.extend(["---\n", &text]);
+            continue;
+        }
+        // In a range, the values are in `$`.
+        let each = text.replace("{{ .", "{{ $.");
+        let all = yaml(&of_all)?;
+        out.extend(["{{- if has \"*\" $namespaces }}\n---\n", &all, "{{- else }}\n"]);
+        out.extend(["{{- range $namespace := sortAlpha $namespaces | uniq }}\n---\n", &each]);
+        out.push_str("{{- end }}\n{{- end }}\n");
     }
     out += "{{- end }}\n";
     Ok(out)

@@ -1,16 +1,53 @@
-//! The CronJob that runs `diyadm expire` in the webhook's namespace, with a ServiceAccount that has no
-//! more rights than that needs.
+//! The CronJob that runs `diyadm expire`, with a ServiceAccount that has no more rights than that needs:
+//! in some namespaces, or in all of them.
 
 use serde_json::{Value, json};
 
 use super::Settings;
 use crate::{
-    roles::{self, Audience, Names},
+    roles::{self, Audience, Names, Rights},
     workload::{DISABLED, LABEL},
 };
 
 /// Maximum length of a CronJob's name: the names of its Jobs are longer.
 const LONGEST: usize = 52;
+const GROUP: &str = "rbac.authorization.k8s.io";
+/// The argument that names the namespaces, before their names.
+const NAMESPACES: &str = "--namespaces=";
+const ALL_NAMESPACES: &str = "--all-namespaces";
+
+/// Where `diyadm expire` restores workloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpireScope {
+    /// In these namespaces.
+    Namespaces(Vec<String>),
+    /// In every namespace.
+    All,
+}
+
+impl ExpireScope {
+    /// The argument of `diyadm expire`.
+    fn argument(&self) -> String {
+        match self {
+            Self::Namespaces(names) => format!("{NAMESPACES}{}", names.join(",")),
+            Self::All => ALL_NAMESPACES.to_owned(),
+        }
+    }
+
+    /// That of an existing CronJob of the webhook `service`; `None` if it is another program's.
+    pub fn of_cron_job(job: &Value, service: &str) -> Option<Self> {
+        let container = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0];
+        let args: Vec<_> = container["args"].as_array()?.iter().filter_map(Value::as_str).collect();
+        if job["metadata"]["labels"]["app"] != service || args.first() != Some(&"expire") {
+            return None;
+        }
+        if args.contains(&ALL_NAMESPACES) {
+            return Some(Self::All);
+        }
+        let names = args.iter().find_map(|arg| arg.strip_prefix(NAMESPACES))?;
+        Some(Self::Namespaces(names.split(',').map(ToOwned::to_owned).collect()))
+    }
+}
 
 /// The name of the CronJob and of what belongs to it.
 ///
@@ -28,35 +65,60 @@ pub fn expire_name(service: &str) -> Result<String, String> {
 }
 
 /// The objects in the order in which they are applied, the CronJob last. `name`: of [`expire_name`].
-pub fn expire(settings: &Settings, name: &str, schedule: &str) -> Vec<Value> {
+pub fn expire(settings: &Settings, name: &str, schedule: &str, scope: &ExpireScope) -> Vec<Value> {
     let Settings { namespace, service, secret, .. } = settings;
-    let meta = json!({ "name": name, "namespace": namespace, "labels": { "app": service } });
-    let cluster_name = format!("{name}-{namespace}");
-    let group = "rbac.authorization.k8s.io";
-    let subjects = json!([{ "kind": "ServiceAccount", "name": name, "namespace": namespace }]);
-    let account = json!({
-        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta,
-        "automountServiceAccountToken": false,
-    });
-    let [mut role, mut cluster_role] =
-        roles::objects(Audience::Expire, &Names { namespace, service, secret });
-    role["metadata"] = meta.clone();
-    cluster_role["metadata"] = json!({ "name": cluster_name, "labels": { "app": service } });
-    let binding = |kind: &str, role: &Value| {
-        json!({
-            "apiVersion": role["apiVersion"], "kind": format!("{kind}Binding"),
-            "metadata": role["metadata"],
-            "roleRef": { "apiGroup": group, "kind": kind, "name": role["metadata"]["name"] },
-            "subjects": subjects,
-        })
-    };
-    let bindings = [binding("Role", &role), binding("ClusterRole", &cluster_role)];
-    let [of_role, of_cluster_role] = bindings;
-    let job = cron_job(settings, &meta, schedule);
-    vec![account, role, of_role, cluster_role, of_cluster_role, job]
+    let mut objects = expire_rights(&Names { namespace, service, secret }, name, scope);
+    objects.push(cron_job(settings, name, schedule, scope));
+    objects
 }
 
-fn cron_job(settings: &Settings, meta: &Value, schedule: &str) -> Value {
+/// The ServiceAccount of the CronJob and its rights. A RoleBinding in each namespace gives it the
+/// rights of a ClusterRole there and nowhere else.
+pub fn expire_rights(names: &Names<'_>, name: &str, scope: &ExpireScope) -> Vec<Value> {
+    let &Names { namespace, service, .. } = names;
+    let labels = json!({ "app": service });
+    let version = format!("{GROUP}/v1");
+    let in_namespaces = format!("{name}-{namespace}");
+    let of_cluster = format!("{in_namespaces}-cluster");
+    let role = |name: &str, rules: Vec<Value>| {
+        json!({
+            "apiVersion": version, "kind": "ClusterRole",
+            "metadata": { "name": name, "labels": labels },
+            "rules": rules,
+        })
+    };
+    let binding = |kind: &str, metadata: Value, role: &str| {
+        json!({
+            "apiVersion": version, "kind": kind, "metadata": metadata,
+            "roleRef": { "apiGroup": GROUP, "kind": "ClusterRole", "name": role },
+            "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": namespace }],
+        })
+    };
+    let everywhere =
+        |name: &str| binding("ClusterRoleBinding", json!({ "name": name, "labels": labels }), name);
+    let Rights { namespaced, cluster } = roles::rights(Audience::Expire, names);
+    let mut objects = vec![
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": { "name": name, "namespace": namespace, "labels": labels },
+            "automountServiceAccountToken": false,
+        }),
+        role(&in_namespaces, roles::rules(&namespaced)),
+    ];
+    match scope {
+        ExpireScope::All => objects.push(everywhere(&in_namespaces)),
+        ExpireScope::Namespaces(all) => objects.extend(all.iter().map(|namespace| {
+            let metadata = json!({ "name": name, "namespace": namespace, "labels": labels });
+            binding("RoleBinding", metadata, &in_namespaces)
+        })),
+    }
+    objects.push(role(&of_cluster, roles::rules(&cluster)));
+    objects.push(everywhere(&of_cluster));
+    objects
+}
+
+fn cron_job(settings: &Settings, name: &str, schedule: &str, scope: &ExpireScope) -> Value {
+    let Settings { namespace, service, .. } = settings;
     // Not the label of the webhook's Pods, which its Service selects.
     let labels = json!({ "labels": { LABEL: DISABLED } });
     let mut security = json!({
@@ -70,7 +132,7 @@ fn cron_job(settings: &Settings, meta: &Value, schedule: &str) -> Value {
         security.remove("runAsUser");
     }
     let mut pod = json!({
-        "serviceAccountName": meta["name"],
+        "serviceAccountName": name,
         "automountServiceAccountToken": true,
         "restartPolicy": "Never",
         "securityContext": security,
@@ -78,7 +140,7 @@ fn cron_job(settings: &Settings, meta: &Value, schedule: &str) -> Value {
             "name": "expire",
             "image": settings.webhook_image,
             "imagePullPolicy": "IfNotPresent",
-            "args": ["expire", format!("--namespace={}", settings.namespace)],
+            "args": ["expire", scope.argument()],
             "resources": {
                 "requests": { "cpu": "10m", "memory": "32Mi" },
                 "limits": { "memory": "256Mi" },
@@ -94,10 +156,12 @@ fn cron_job(settings: &Settings, meta: &Value, schedule: &str) -> Value {
         let named = settings.pull_secrets.iter().map(|name| json!({ "name": name }));
         pod["imagePullSecrets"] = named.collect();
     }
-    let mut meta = meta.clone();
-    meta["labels"][LABEL] = DISABLED.into();
     json!({
-        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta,
+        "apiVersion": "batch/v1", "kind": "CronJob",
+        "metadata": {
+            "name": name, "namespace": namespace,
+            "labels": { "app": service, LABEL: DISABLED },
+        },
         "spec": {
             "schedule": schedule,
             "concurrencyPolicy": "Forbid",

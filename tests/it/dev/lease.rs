@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::run_commands::Typed;
 use crate::{
     clock::moved,
-    rig::{Run, Workspace, processes, program, wait_for, wait_until},
+    proxy::{Fate, Proxy},
+    rig::{Run, Workspace, on_terminal, processes, program, wait_for, wait_until},
 };
 
 #[test]
@@ -144,7 +145,7 @@ fn second_person_is_refused_or_takes_over() {
 }
 
 #[test]
-fn end_of_a_lease_is_announced_and_restores_a_workload_that_is_over() {
+fn end_of_a_lease_is_announced_and_restores_an_expired_workload() {
     let node = require!(Workspace::on_node("lease-end"));
     let (name, folder) = (node.name, node.folder());
     let _typed = Typed::emptied(&node);
@@ -161,9 +162,55 @@ fn end_of_a_lease_is_announced_and_restores_a_workload_that_is_over() {
     run(&["stop"]).code(0);
     assert_eq!(follows.wait().unwrap().code(), Some(143));
 
+    // So does each other terminal, also if only the workload ends.
+    run(&["empty", "--for", "10m", "--wait=false"]).code(0);
+    let warning = "deployment/shop will be restored in 9m";
+    let mut forward = node.program(folder);
+    forward.args(["forward", "-n", name, "deploy/shop", ":80"]);
+    let forward = forward.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut forward = forward.spawn().unwrap();
+    let lines = BufReader::new(forward.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!({ lines }.any(|line| line.contains(warning)));
+    forward.kill().unwrap();
+    forward.wait().unwrap();
+    let mut shell = node.program(folder);
+    let (mut shell, terminal) = on_terminal(shell.args(words(&["shell"])));
+    // The cursor is put where the line begins, since the terminal itself does not.
+    let mut lines = BufReader::new(terminal).split(b'\n').map(Result::unwrap);
+    let line = lines.find(|line| String::from_utf8_lossy(line).contains(warning)).unwrap();
+    assert_eq!(line.last(), Some(&b'\r'));
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+
     run(&["empty", "--for", "1ms", "--wait=false"]).code(0);
     run(&["run", "--for", "1s", "--", "sleep", "1000"])
         .code(143)
         .stderr_has("its lease ended")
         .stderr_has("deployment/shop restored");
+}
+
+#[test]
+fn flags_of_leases_are_named_where_an_earlier_agent_has_none() {
+    let node = require!(Workspace::on_node("lease-none"));
+    let (name, folder) = (node.name, node.folder());
+    let _typed = Typed::emptied(&node);
+    let proxy = Proxy::start(node.kubeconfig(), folder);
+    proxy.judge(|_, request| if request.contains("/exec?") { Fate::NoLeases } else { Fate::Pass });
+    let run = |args: &[&str]| {
+        let args = [&[args[0], "-n", name, "deploy/shop"], &args[1..]].concat();
+        Run::of(&mut proxy.program(folder, &args), "")
+    };
+    let no_effect = "--take-over, --share and --for have no effect";
+    let sleep = ["--detach", "--", "sleep", "1000"];
+    for flags in [&["--for", "8h"][..], &["--take-over"], &["--share", "--name", "other"]] {
+        let flags = [&["run", "--replace"], flags, &sleep].concat();
+        run(&flags).code(0).stderr_has("runs (pid").stderr_has(no_effect);
+    }
+    let plain = run(&[&["run", "--replace"], &sleep[..]].concat()).code(0);
+    assert!(!plain.stderr.contains(no_effect), "{}", plain.stderr);
+    run(&["extend", "1h"]).code(1).stderr_has("which has no leases").stderr_has("--upload-agent");
+    // It keeps none.
+    let ps = run(&["ps", "-o", "json"]).code(0).stdout;
+    let ps: Value = serde_json::from_str(&ps).unwrap();
+    assert_eq!(ps["pods"][0]["leases"], json!([]), "{ps}");
 }

@@ -74,8 +74,8 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
         &["dev", "--no-empty"],
     ] {
         let said = run(command).code(1).stderr;
-        let what =
-            if command[0] == "logs" { "kubectl logs deploy/shop" } else { "diyadm empty deploy" };
+        let of_pod = format!("kubectl logs {live_name} -c shop");
+        let what = if command[0] == "logs" { &of_pod } else { "diyadm empty deploy" };
         for part in [
             &format!("Container shop of Pod {live_name} was not emptied"),
             "its PID 1 is `sleep 1000000`",
@@ -87,7 +87,7 @@ fn refuses_a_live_container_and_only_looks_from_outside() {
         }
     }
     let listed = run(&["ps", "deploy/shop"]).code(0).stderr_has("`sleep 1000000`");
-    let listed = listed.stderr_has("`kubectl logs deploy/shop");
+    let listed = listed.stderr_has(&format!("`kubectl logs {live_name} -c shop -n {name}"));
     assert_eq!(listed.stdout, "", "there is nothing to list");
     let listed = run(&["ps", "deploy/shop", "-o", "json"]).code(0).stdout;
     assert_eq!(serde_json::from_str::<Value>(&listed).unwrap(), json!({ "pods": [] }));

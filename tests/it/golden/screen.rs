@@ -26,6 +26,7 @@ fn item(name: &str, state: Option<State>, note: &str) -> Item {
         state,
         by: text("li.wei@example.org"),
         since: text("2026-01-02T01:00:00Z"),
+        expires: None,
         ready: "1/1".to_owned(),
         containers: if is_empty { vec!["app=busybox:1".to_owned()] } else { Vec::new() },
         note: note.to_owned(),
@@ -46,6 +47,7 @@ fn model(namespace: Option<&str>) -> Model {
         item("web", Some(State::Empty), ""),
         Item {
             by: "王小明".to_owned(),
+            expires: "2026-01-02T09:00:00Z".parse().ok(),
             ..item("worker", Some(State::Pods), "2 of its Pods are empty")
         },
         item("forged\u{1b}[2J\nname", None, ""),
@@ -73,6 +75,7 @@ fn model(namespace: Option<&str>) -> Model {
     };
     model.set_usage(web.clone(), usage(0, 0));
     model.set_usage(web, usage(3000, 360));
+    model.set_now("2026-01-02T03:00:00Z".parse().unwrap());
     model
 }
 
@@ -135,7 +138,10 @@ fn screen_matches_golden() {
     press(&mut one, "java -jar /app.jar");
     hold_one("prompt", shown(&mut one, 80, 12));
     hold_one("prompt-narrow", shown(&mut one, 30, 12));
-    press(&mut one, "\u{1b}\u{1b}/nothing");
+    press(&mut one, "\u{1b}\u{1b}");
+    one.set_now("2026-01-02T08:46:00Z".parse().unwrap());
+    hold_one("ends-soon", shown(&mut one, 80, 12));
+    press(&mut one, "/nothing");
     hold_one("no-match", shown(&mut one, 80, 12));
     hold_one("once", printed(&model(Some("shop")), 80));
     hold("golden/screen", &made);

@@ -1,6 +1,6 @@
 //! Two developers share zipkin in a labelled namespace in which everything runs. One takes the
 //! container; the other is refused, takes it over, loses the connection and comes back. Then the
-//! workload's own zipkin answers again, and restoring returns the workload as it was.
+//! workload's own zipkin answers again, and when the workload expires it is as it was.
 
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _},
@@ -177,7 +177,12 @@ pub(super) fn two_developers_share_zipkin(node: &Node, label: &str) {
         "",
     );
     wait_until("the API server knows of the label", || !is_emptied());
-    ann.diyadm(&["restore"]).code(0);
+    // The workload expires, and ends together with his next lease.
+    ann.diyadm(&["empty", "--stand-in", "--for", "1ms"]).code(0);
+    ben.diyadm(&["run", "--for", "1s", "--", "sleep", "1000"])
+        .code(143)
+        .stderr_has("its lease ended")
+        .stderr_has("deployment/web restored");
     let restored = stored(node, name, "deployment/web");
     assert_eq!(restored["spec"].to_string(), spec.to_string());
     assert_eq!(restored["metadata"], json!({ "name": "web", "namespace": name }));
