@@ -3,10 +3,7 @@
 
 use anyhow::{Error, Result};
 
-use self::{
-    decision::{EmptyMethod, EmptyRequest},
-    services::Services,
-};
+use self::decision::{EmptyMethod, EmptyRequest};
 use super::{
     Operation, OperationResult, WorkloadOutcome,
     autoscalers::{ConflictingObjects, Suspension},
@@ -33,7 +30,6 @@ pub(crate) mod opt_out;
 mod pods;
 pub(crate) mod requested;
 mod scale_down;
-mod services;
 pub(crate) mod stand_in;
 mod template;
 
@@ -84,8 +80,7 @@ pub(crate) async fn empty(
         ));
     }
     let webhooks = Webhooks::new(operation.work.dry_run.mode.into());
-    let services = Services::list(operation.cluster, &targeted.found).await;
-    let observed = Observed { conflicting, webhooks, services };
+    let observed = Observed { conflicting, webhooks };
     let work = async |found| match &args.copy.copy {
         Some(name) => copy::create(operation, &args.copy, name, &plan, found).await,
         None => one(operation, args, &plan, &observed, found).await,
@@ -103,7 +98,6 @@ pub(crate) async fn empty(
 struct Observed {
     conflicting: ConflictingObjects,
     webhooks: Webhooks,
-    services: Services,
 }
 
 /// Everything before the wait, for one workload.
@@ -111,7 +105,7 @@ async fn one(
     operation: &Operation<'_>,
     args: &EmptyArgs,
     plan: &EmptyRequest<'_>,
-    Observed { conflicting, webhooks, services }: &Observed,
+    Observed { conflicting, webhooks }: &Observed,
     found: LiveObject,
 ) -> OperationResult {
     let scaled = conflicting.scaler(&found);
@@ -135,10 +129,6 @@ async fn one(
         );
         return OperationResult::failed(found, Failure::no(what, hint));
     }
-    let warnings = match settled {
-        Ok(method) => services.warnings(plan, &found, method),
-        Err(_) => Vec::new(),
-    };
     let done = match settled {
         Ok(EmptyMethod::Patch) => {
             if args.recreate
@@ -168,9 +158,6 @@ async fn one(
     };
     if !done.is_good() {
         return done;
-    }
-    if matches!(done.outcome, WorkloadOutcome::Changed) {
-        warnings.iter().for_each(|what| operation.terminal.warn(&format!("{shown}: {what}")));
     }
     let scalers: Vec<_> = conflicting.scalers(&done.found).collect();
     for (kind, object) in scalers {

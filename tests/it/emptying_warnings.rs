@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     generated::workload,
-    rig::{Workspace, cluster},
+    rig::cluster,
     workloads::{with_webhook::WebhookNamespace, workload as of_kind},
 };
 
@@ -146,29 +146,4 @@ fn kubectl_prints_the_warning_of_emptying() {
     cluster.kubectl(&annotate, "");
     let restored = cluster.get(name, "deployment/web");
     assert_eq!(restored["spec"]["template"]["spec"]["containers"][0]["image"], "app:2");
-}
-
-#[test]
-fn empty_warns_about_services_that_nothing_answers() {
-    let cluster = require!(Workspace::new("empty-service"));
-    let name = cluster.name;
-    let mut web = of_kind("Deployment", "web");
-    web["spec"]["replicas"] = 1.into();
-    cluster.create(name, &web);
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" },
-        "spec": { "selector": { "app": "web" }, "ports": [{ "port": 80, "targetPort": 7777 }] },
-    });
-    cluster.create(name, &service);
-    let empty = |more: &[&str]| {
-        let args = [&["empty", "deploy/web", "--wait=false"], more].concat();
-        cluster.run(&args).code(0).stderr
-    };
-    let warning = "! deployment/web: Service web sends requests to it";
-    assert!(empty(&["--dry-run=server"]).contains(warning));
-    let ready = ["--dry-run=server", "--image", "keep", "--idle", "agent", "--ready", "app"];
-    assert!(!empty(&ready).contains("Service web"));
-    let warned = empty(&[]);
-    assert!(warned.contains(warning) && warned.contains("--ready app"), "{warned}");
-    assert!(!empty(&[]).contains("Service web"), "it was empty already");
 }
