@@ -94,7 +94,7 @@ pub struct Failure {
     pub hint: String,
     /// Lines below the message, for example a table; may be empty.
     pub details: String,
-    /// Where the documentation explains it.
+    /// Where the documentation explains it; `None` if it was interrupted, or is made of other errors.
     pub topic: Option<Topic>,
     /// The message of another program, for code that inspects it. Not printed, since `what`
     /// includes it.
@@ -102,9 +102,16 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(code: Code, what: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// An error that is made of others, with the topic of one of them, or without one if theirs are
+    /// printed.
+    pub fn made_of(
+        code: Code,
+        topic: Option<Topic>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         let (what, hint, details) = (what.into(), hint.into(), String::new());
-        Self { code, what, hint, details, topic: None, cause: None }
+        Self { code, what, hint, details, topic, cause: None }
     }
 
     /// Stores the message of another program.
@@ -119,25 +126,24 @@ impl Failure {
         Self { details: details.into(), ..self }
     }
 
-    /// Names the explanation in the documentation.
-    #[must_use]
-    pub fn explained_by(self, topic: Topic) -> Self {
-        Self { topic: Some(topic), ..self }
-    }
-
     /// A failure with exit code 1.
-    pub fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Code::No, what, hint)
+    pub fn no(topic: Topic, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::made_of(Code::No, Some(topic), what, hint)
     }
 
     /// An invalid command line or input file.
-    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Code::Usage, what, hint)
+    pub fn usage(topic: Topic, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::made_of(Code::Usage, Some(topic), what, hint)
     }
 
-    /// The cluster could not be reached, or denied the request.
+    /// The cluster could not be reached.
     pub fn unreachable(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(Code::Unreachable, what, hint).explained_by(Topic::Unreachable)
+        Self::made_of(Code::Unreachable, Some(Topic::Unreachable), what, hint)
+    }
+
+    /// The cluster denied the request.
+    pub fn forbidden(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::made_of(Code::Unreachable, Some(Topic::Forbidden), what, hint)
     }
 
     /// Whether it is [`Code::No`].
@@ -147,7 +153,7 @@ impl Failure {
 
     /// Ctrl-C; `hint` says what remains.
     pub fn interrupted(hint: impl Into<String>) -> Self {
-        Self::new(Code::Interrupted, "Interrupted.", hint)
+        Self::made_of(Code::Interrupted, None, "Interrupted.", hint)
     }
 }
 

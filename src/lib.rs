@@ -1,4 +1,4 @@
-//! diyadm turns any Kubernetes workload into a small Linux for a developer, and back.
+//! diyadm turns Kubernetes workloads into empty containers for developers, and back.
 //!
 //! # Code map
 //!

@@ -246,7 +246,8 @@ impl Operation<'_> {
         };
         let code = exit::code(&failed[0].1);
         let same = failed.iter().all(|(_, error)| exit::code(error) == code);
-        let failure = Failure::no(what, hint);
-        Err(Failure { code: if same { code } else { Code::No }, ..failure }.into())
+        let code = if same { code } else { Code::No };
+        // The topics are printed above.
+        Err(Failure::made_of(code, None, what, hint).into())
     }
 }

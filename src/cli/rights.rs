@@ -7,7 +7,7 @@ use super::rules::Format;
 /// Flags of `rights`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-No cluster is contacted. Give the output to somebody who may create roles.")]
+No cluster is contacted. Give the output to an administrator who may create roles.")]
 pub struct Rights {
     /// Who needs the rights
     #[arg(long = "for", value_enum, value_name = "WHO")]

@@ -22,7 +22,7 @@ use crate::{
         sources::{self, Sources},
         target::EXEC,
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     operations::{
         first_project,
@@ -88,7 +88,11 @@ pub(super) fn run(global: &Global, args: &Dev) -> Result<Code> {
 fn at(args: &Dev, project: &Project) -> Result<ContainerTarget> {
     let workload = args.workload.clone().or_else(|| project.workload.clone()).ok_or_else(|| {
         let what = format!("Neither the command line nor {FILE} names a workload.");
-        Failure::usage(what, "Run `diyadm dev deploy/NAME`, or set `workload: deploy/NAME` there.")
+        Failure::usage(
+            Topic::ProjectFile,
+            what,
+            "Run `diyadm dev deploy/NAME`, or set `workload: deploy/NAME` there.",
+        )
     })?;
     let ContainerFlags { namespace, container, .. } = args.inside.clone();
     let namespace = namespace.or_else(|| project.namespace.clone());

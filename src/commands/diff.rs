@@ -16,7 +16,7 @@ use crate::{
         table::{sent_by, short},
         target::EXEC,
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     ui::{
         terminal::{self, Terminal},
@@ -59,7 +59,7 @@ fn with_exit_code_above_one(error: Error) -> Error {
     match error.downcast::<Failure>() {
         Ok(failure) if failure.is_no() => Failure { code: Code::Usage, ..failure }.into(),
         Ok(failure) => failure.into(),
-        Err(error) => Failure::usage(format!("{error:#}."), "").into(),
+        Err(error) => Failure::usage(Topic::LocalFile, format!("{error:#}."), "").into(),
     }
 }
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::runtime;
 use crate::{
     cli::Global,
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::{Cluster, targets::Unnamed},
     operations::{Operation, empty, emptying_flags, flags::EmptyArgs},
     ui::terminal::Terminal,
@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, args: &EmptyArgs) -> Result<Code> {
     if args.rollback && !args.work.pods.wait {
         let what = "--rollback restores workloads that do not start, and --wait=false does not \
                     wait for that.";
-        return Err(Failure::usage(what, "Omit one of them.").into());
+        return Err(Failure::usage(Topic::CommandLine, what, "Omit one of them.").into());
     }
     let rules = emptying_flags::rules(&args.ways, None)?;
     runtime::run_interruptible(left, async {

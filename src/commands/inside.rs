@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use anyhow::Result;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 use diyadm_agent::protocol::{Bytes, STAND_IN, name_fits};
 
 /// Runs `work`, which handles Ctrl-C itself, to its end.
@@ -31,14 +31,14 @@ pub(super) fn named(name: &str) -> Result<&str> {
     let what = format!("{name:?} is not a valid application name.");
     let hint =
         "A name has up to 63 letters, digits, `.`, `_` and `-`, and begins with a letter or digit.";
-    Err(Failure::usage(what, hint).into())
+    Err(Failure::usage(Topic::CommandLine, what, hint).into())
 }
 
 /// Validates the name of an application to start.
 pub(super) fn startable(name: &str) -> Result<&str> {
     if name == STAND_IN {
         let what = format!("`{STAND_IN}` is the name of the workload's own application.");
-        return Err(Failure::usage(what, "Use another --name.").into());
+        return Err(Failure::usage(Topic::CommandLine, what, "Use another --name.").into());
     }
     named(name)
 }

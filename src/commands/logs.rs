@@ -13,7 +13,7 @@ use crate::{
         session::Session,
         target::EXEC,
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, args: &Logs) -> Result<Code> {
 fn milliseconds(text: &str) -> Result<u64> {
     let wrong = || {
         let what = format!("{text:?} is not a duration.");
-        Failure::usage(what, "Use --since 90s, 5m or 1h30m.")
+        Failure::usage(Topic::CommandLine, what, "Use --since 90s, 5m or 1h30m.")
     };
     let since: SignedDuration = text.parse().map_err(|_| wrong())?;
     Ok(u64::try_from(since.as_millis()).map_err(|_| wrong())?)

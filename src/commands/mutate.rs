@@ -9,7 +9,7 @@ use crate::{
         Global,
         mutate::{Mutate, Output},
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     mutate::{Format, MutateOptions, Rendered, Text, render},
     operations::{
         emptying_flags,
@@ -86,8 +86,9 @@ impl<W: Write> Filter<'_, W> {
     }
 
     fn document(&mut self, place: (&str, usize, usize), text: &Text<'_>) -> Result<()> {
-        let rendered = render(&self.how, self.format, place, text)
-            .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
+        let rendered = render(&self.how, self.format, place, text).map_err(|error| {
+            Failure::usage(Topic::Manifest, format!("{error}."), "Fix the file at that place.")
+        })?;
         let Rendered { text, bare, changed, warnings, misnamed } = rendered;
         self.misnamed |= misnamed;
         for warning in warnings {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::runtime;
 use crate::{
     cli::Global,
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster},
     operations::{
         files,
@@ -62,7 +62,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Result<Code> {
         // clap demands --out for kustomize.
         (RenderFormat::Yaml | RenderFormat::Json | RenderFormat::Kustomize, _) => {
             let what = "--out is for a base of kustomize.";
-            return Err(Failure::usage(what, "Use it with `-o kustomize`.").into());
+            return Err(Failure::usage(Topic::CommandLine, what, "Add `-o kustomize`.").into());
         }
     };
     terminal::print(&text)?;
@@ -107,11 +107,11 @@ fn write_base(
 fn read_ca(path: &Path) -> Result<String> {
     let file = if path.is_dir() { path.join("ca.crt") } else { path.to_owned() };
     let hint = "Create one with `diyadm init --out DIR`, then run `diyadm render --ca DIR`.";
-    let text = files::text(&file).map_err(|error| {
-        Failure::usage(format!("{} could not be read: {error}.", file.display()), hint)
-    })?;
+    let failed =
+        |why: &str| Failure::usage(Topic::Certificates, format!("{}{why}.", file.display()), hint);
+    let text = files::text(&file).map_err(|why| failed(&format!(" could not be read: {why}")))?;
     match pki::inspect(text.as_bytes(), None) {
         Ok(_) => Ok(text),
-        Err(error) => Err(Failure::usage(format!("{}: {error:#}.", file.display()), hint).into()),
+        Err(error) => Err(failed(&format!(": {error:#}")).into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         rules::{Explain, Format, Rules},
     },
     doc_tables,
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     explain::{Explained, explain_object, is_workload},
     kubernetes::Cluster,
     operations::{emptying_flags, explain::explain_workloads, files},
@@ -35,12 +35,13 @@ fn check(terminal: &Terminal, file: &Path) -> Result<Code> {
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
         let hint = "Use a rules.yaml, or - for the standard input: `diyadm rules check FILE`.";
-        Failure::usage(format!("{shown} could not be read: {error}."), hint)
+        Failure::usage(Topic::RulesFile, format!("{shown} could not be read: {error}."), hint)
     })?;
     let rules = workload::parse_rules(&text).map_err(|error| {
         let hint = "Fix that rule: docs/en/rules.md has the format, and `diyadm rules annotations` \
                     lists annotations of workloads.";
-        Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet())
+        Failure::usage(Topic::RulesFile, format!("{shown}: {error}."), hint)
+            .with_details(error.snippet())
     })?;
     for sentence in workload::lint_rules(&rules) {
         terminal.warn(&format!("{shown}: {sentence}"));
@@ -81,7 +82,9 @@ fn manifests(args: &Explain) -> Result<Vec<Explained>> {
     }
     if all.is_empty() {
         let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
-        return Err(Failure::usage("These files contain no workload.", hint).into());
+        return Err(
+            Failure::usage(Topic::Manifest, "These files contain no workload.", hint).into()
+        );
     }
     Ok(all)
 }

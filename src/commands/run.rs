@@ -13,7 +13,7 @@ use crate::{
         session::{Session, millis},
         target::EXEC,
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     operations::project_flags::expire_args,
     ui::terminal::Terminal,
@@ -57,8 +57,11 @@ fn variable(text: &str) -> Result<(Bytes, Bytes)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         // Its value may be a secret, so it is not printed.
-        _ => {
-            Err(Failure::usage("An --env has no NAME before `=`.", "Use --env NAME=VALUE.").into())
-        }
+        _ => Err(Failure::usage(
+            Topic::CommandLine,
+            "An --env has no NAME before `=`.",
+            "Use --env NAME=VALUE.",
+        )
+        .into()),
     }
 }

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     cli::{Global, serve::Serve},
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     operations::{certificates, emptying_flags},
     webhook::server::{self, Bound, Options, Tls, log},
 };
@@ -36,9 +36,12 @@ fn serve(args: &Serve) -> Result<Code> {
     certificates::now()?;
     let Some((namespace, name)) = args.self_name.split_once('/') else {
         let what = format!("--self-name {} is not NAMESPACE/NAME.", args.self_name);
-        return Err(
-            Failure::usage(what, "Write it like --self-name test/diyadmissionwebhook.").into()
-        );
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Write it like --self-name test/diyadmissionwebhook.",
+        )
+        .into());
     };
     let options = Options {
         listen: args.listen,
@@ -60,7 +63,7 @@ fn serve(args: &Serve) -> Result<Code> {
                 }
                 let hint = "Create a certificate with `diyadm init --out DIR`, then run `diyadm \
                             serve --cert DIR/server.crt --key DIR/server.key`.";
-                Failure::usage(format!("{error:#}."), hint).into()
+                Failure::usage(Topic::Certificates, format!("{error:#}."), hint).into()
             })?;
             let (mut term, mut int) =
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -10,7 +10,7 @@ use crate::{
         shell::{Flags, shell},
         target::EXEC,
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
@@ -21,7 +21,11 @@ pub(super) fn run(global: &Global, args: &Shell) -> Result<Code> {
     let command: Option<Vec<String>> =
         args.command.iter().map(|word| Some(word.to_str()?.to_owned())).collect();
     let command = command.ok_or_else(|| {
-        Failure::usage("A word of the command is not UTF-8.", "Run it inside the shell.")
+        Failure::usage(
+            Topic::CommandLine,
+            "A word of the command is not UTF-8.",
+            "Run it inside the shell.",
+        )
     })?;
     block(async {
         let cluster = Cluster::connect(&global.connection).await?;

@@ -17,7 +17,7 @@ use crate::{
         sync_pods::{self, sync_once, watch},
         target::{self, EXEC},
     },
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     ui::terminal::Terminal,
 };
@@ -32,7 +32,9 @@ pub(super) fn run(global: &Global, args: &Sync) -> Result<Code> {
     let (workload, to) = sync::destination(&args.destination)?;
     if workload.is_empty() != args.selector.is_some() {
         let hint = "Use deploy/web:/PATH for a workload, or -l SELECTOR and :/PATH for Pods.";
-        return Err(Failure::usage("No workload or Pods are given.", hint).into());
+        return Err(
+            Failure::usage(Topic::CommandLine, "No workload or Pods are given.", hint).into()
+        );
     }
     let options = Options {
         delete: args.delete,

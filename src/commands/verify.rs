@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::runtime;
 use crate::{
     cli::Global,
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster, DryRun, POLICY},
     operations::{
         check,
@@ -27,7 +27,9 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<Code> {
     let terminal = Terminal::new(&global.terminal);
     if args.dry_run.mode == Some(DryRun::Client) {
         let what = "verify needs the API server, so --dry-run=client is not supported.";
-        return Err(Failure::usage(what, "Use --dry-run=server or --offline.").into());
+        return Err(
+            Failure::usage(Topic::CommandLine, what, "Use --dry-run=server or --offline.").into()
+        );
     }
     webhook_names::check(&args.names)?;
     let left = if args.dry_run.mode.is_some() {

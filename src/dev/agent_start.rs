@@ -106,11 +106,11 @@ pub(super) async fn failed(end: End, words: JoinHandle<String>, why: String) -> 
         End::Failed(what) => No::Other(Trouble::NoAgent(what).into()),
         End::Exit(73) => No::Other(
             Failure::no(
+                Topic::NoAgent,
                 "No folder of the container is both writable and allows programs to run.",
                 "Empty it with `diyadm empty --idle agent`, which mounts one with the agent in it.",
             )
             .because(NoAgentThere)
-            .explained_by(Topic::NoAgent)
             .into(),
         ),
         End::Exit(code) => {

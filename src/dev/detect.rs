@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 mod gradle;
 mod maven;
@@ -94,11 +94,19 @@ fn only(file: &str, all: &[String], mut found: Vec<String>) -> Result<String, Fa
         [module] => Ok(module.clone()),
         [] => {
             let what = format!("No module of {file} is known to be runnable: {}.", all.join(", "));
-            Err(Failure::usage(what, "Run `diyadm dev --init` in the folder of the one that is."))
+            Err(Failure::usage(
+                Topic::ProjectFile,
+                what,
+                "Run `diyadm dev --init` in the folder of the one that is.",
+            ))
         }
         several => {
             let what = format!("Several modules of {file} could run: {}.", several.join(", "));
-            Err(Failure::usage(what, "Run `diyadm dev --init` in the folder of one of them."))
+            Err(Failure::usage(
+                Topic::ProjectFile,
+                what,
+                "Run `diyadm dev --init` in the folder of one of them.",
+            ))
         }
     }
 }
@@ -230,7 +238,8 @@ fn kind(files: &Files<'_>) -> Result<ProjectType, Failure> {
             watch: Vec::new(),
             sync: pair(".", "/app"),
             command: if build_file(names).is_some() {
-                words("python -m app")
+                let start = "\"cd /app && exec python -m app\"";
+                vec!["sh".into(), "-c".into(), start.into()]
             } else {
                 vec!["sh".into(), "/app/run.sh".into()]
             },

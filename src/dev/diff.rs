@@ -84,7 +84,7 @@ pub(crate) async fn compare(
 ) -> Result<Comparison> {
     let meta = local.metadata().map_err(|error| {
         let what = format!("{} cannot be read: {error}.", local.display());
-        Failure::usage(what, "Use the path of a file or a folder.")
+        Failure::usage(Topic::LocalFile, what, "Use the path of a file or a folder.")
     })?;
     let pick = session.pick().await?;
     let mut agent = existing_agent(session, &pick).await?;
@@ -120,7 +120,7 @@ pub(crate) async fn compare(
     let is_file = source.way.file.is_some();
     if !open.is_folder || is_file && open.there.is_empty() {
         let what = format!("There is no {} in {}.", comparison.remote, pick.shown());
-        return Err(Failure::no(what, name_the_path(session, local)).into());
+        return Err(Failure::no(Topic::Transfer, what, name_the_path(session, local)).into());
     }
     check_readable(&here, &open.there)?;
     comparison.differences = differences(&here, &open.there);
@@ -157,7 +157,7 @@ async fn existing_agent(session: &Session<'_>, pick: &Pick) -> Result<Agent> {
         let hint = format!(
             "`diyadm sync FILE {shown}:/PATH{flags}` or `diyadm run {typed} -- COMMAND` uploads one."
         );
-        Failure::no(what, hint).explained_by(Topic::NoAgent).into()
+        Failure::no(Topic::NoAgent, what, hint).into()
     })
 }
 
@@ -174,7 +174,7 @@ async fn begin(session: &Session<'_>, pick: &Pick, source: &SyncSource) -> Resul
 fn not_a_folder(remote: &Bytes) -> impl FnOnce(Error) -> Error {
     let what = format!("{} is a symbolic link in the container.", remote.show());
     |error| match refusal(&error) {
-        Some(_) => Failure::no(what, "Use the path that it leads to.").into(),
+        Some(_) => Failure::no(Topic::Transfer, what, "Use the path that it leads to.").into(),
         None => error,
     }
 }
@@ -194,7 +194,7 @@ fn sent_path(
         ([only], _) | (_, [only]) => Ok(only.path.clone()),
         _ => {
             let what = format!("It is not known where {} is in the container.", local.display());
-            Err(Failure::usage(what, name_the_path(session, local)).into())
+            Err(Failure::usage(Topic::Transfer, what, name_the_path(session, local)).into())
         }
     }
 }
@@ -207,15 +207,20 @@ fn name_the_path(session: &Session<'_>, local: &Path) -> String {
 /// Files without a hash could not be read.
 fn check_readable(here: &Here, there: &[Entry]) -> Result<()> {
     if let Some(unread) = here.scan.unread.first() {
-        return Err(Failure::usage(format!("{unread}."), "").into());
+        return Err(Failure::usage(Topic::LocalFile, format!("{unread}."), "").into());
     }
     let is_unread = |entry: &&Entry| matches!(entry.what, What::File { hash: None, .. });
     if let Some(entry) = here.scan.entries.iter().find(is_unread) {
-        return Err(Failure::usage(format!("{} cannot be read.", entry.path.show()), "").into());
+        return Err(Failure::usage(
+            Topic::LocalFile,
+            format!("{} cannot be read.", entry.path.show()),
+            "",
+        )
+        .into());
     }
     if let Some(entry) = there.iter().filter(|entry| !here.keeps(entry)).find(is_unread) {
         let what = format!("The container's user may not read {}.", entry.path.show());
-        return Err(Failure::no(what, "").into());
+        return Err(Failure::no(Topic::Transfer, what, "").into());
     }
     Ok(())
 }

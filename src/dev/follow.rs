@@ -191,7 +191,7 @@ pub(crate) async fn only(
             let shown = &session.target.shown;
             let several = several.join(", ");
             let what = format!("There are several applications in {shown}: {several}.");
-            Err(Failure::usage(what, "Add the name of one of them.").into())
+            Err(Failure::usage(Topic::CommandLine, what, "Add the name of one of them.").into())
         }
     }
 }
@@ -215,10 +215,10 @@ pub(crate) async fn nothing(session: &Session<'_>, pick: &Pick) -> anyhow::Error
     let target = &session.target.typed;
     let lost = session.lost(pick).await.map(|lost| format!(" ({lost})")).unwrap_or_default();
     Failure::no(
+        Topic::NothingStarted,
         format!("Nothing was started in {} yet{lost}.", pick.shown()),
         format!("Start something: `diyadm run {target} -- COMMAND`."),
     )
-    .explained_by(Topic::NothingStarted)
     .into()
 }
 

@@ -61,8 +61,11 @@ impl Bound {
         for _ in 0..TRIES {
             let taken = |error: io::Error, port: u16| {
                 let hint = "Use another port, or `:PORT` for any free one.";
-                Failure::no(format!("Local port {port} is in use: {error}."), hint)
-                    .explained_by(Topic::PortInUse)
+                Failure::no(
+                    Topic::PortInUse,
+                    format!("Local port {port} is in use: {error}."),
+                    hint,
+                )
             };
             let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted.local)).await;
             let v4 = v4.map_err(|error| taken(error, wanted.local))?;
@@ -81,7 +84,12 @@ impl Bound {
             }
             return Ok(Self { listeners, remote: wanted.remote.clone() });
         }
-        Err(Failure::no("No local port is free for both IPv4 and IPv6.", "Name one.").into())
+        Err(Failure::no(
+            Topic::PortInUse,
+            "No local port is free for both IPv4 and IPv6.",
+            "Name one.",
+        )
+        .into())
     }
 
     /// `127.0.0.1:8080, [::1]:8080`
@@ -185,7 +193,13 @@ impl<'a> Forward<'a> {
             None => Vec::new(),
         };
         let port = apps.iter().find(|app| app.name == name).and_then(|app| app.debug_port);
-        let none = || Failure::no(format!("No JVM of {name} waits for a debugger yet."), "");
+        let none = || {
+            Failure::no(
+                Topic::NothingStarted,
+                format!("No JVM of {name} waits for a debugger yet."),
+                "",
+            )
+        };
         Ok(port.ok_or_else(none)?)
     }
 

@@ -96,8 +96,7 @@ pub(super) async fn once<'a>(
         // A new Pod gets the result of the previous build.
         if !*built || place.runs || !place.receivers.is_empty() {
             if !build(all).await? {
-                let failure = Failure::no("The build failed.", "");
-                return Err(failure.explained_by(Topic::BuildFailed).into());
+                return Err(Failure::no(Topic::BuildFailed, "The build failed.", "").into());
             }
             *built = true;
         }
@@ -169,13 +168,18 @@ async fn send<'a>(all: &mut Loop<'a>, place: &mut PodWork<'a>) -> Result<bool> {
         if let Some(refused) = report.refused.first() {
             let more = report.refused.len() - 1;
             let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-            return Err(
-                Failure::no(format!("Some files could not be sent: {refused}{more}."), "").into()
-            );
+            return Err(Failure::no(
+                Topic::Transfer,
+                format!("Some files could not be sent: {refused}{more}."),
+                "",
+            )
+            .into());
         }
         if let Some(blocked) = outcome.plan.blocked.first() {
             let what = format!("{} is of another type in the container.", blocked.show());
-            return Err(Failure::no(what, "Set `delete: true` to replace it.").into());
+            return Err(
+                Failure::no(Topic::Transfer, what, "Set `delete: true` to replace it.").into()
+            );
         }
         if report.files + report.others + report.deleted > 0 {
             changed = true;

@@ -6,7 +6,11 @@ use anyhow::{Context, Result};
 use tokio::time::{sleep, timeout};
 
 use super::{pods::Pick, reach::Agent, session::Session, table::span};
-use crate::{exit::Failure, kubernetes::UNKNOWN_USER, status::WARNING_BEFORE_END};
+use crate::{
+    exit::{Failure, Topic},
+    kubernetes::UNKNOWN_USER,
+    status::WARNING_BEFORE_END,
+};
 use diyadm_agent::protocol::{Answer, By, Claim, Hello, Lease, Request, SentContent};
 
 /// How often the ends are looked at again.
@@ -71,11 +75,16 @@ impl Session<'_> {
         }
         if *lease {
             let what = "The API server does not tell who you are (SelfSubjectReview).";
-            return Err(Failure::no(what, "Without a name there is no lease to extend.").into());
+            return Err(Failure::no(
+                Topic::Lease,
+                what,
+                "Without a name there is no lease to extend.",
+            )
+            .into());
         }
         let what = format!("The agent in the container is diyadm {build}, which has no leases.");
         let hint = format!("`diyadm run --upload-agent {} -- COMMAND` brings", self.target.typed);
-        Err(Failure::no(what, format!("{hint} that of this version.")).into())
+        Err(Failure::no(Topic::AgentVersion, what, format!("{hint} that of this version.")).into())
     }
 
     /// A request in the user's name, if that is known and if the agent keeps leases.

@@ -122,10 +122,10 @@ pub(crate) fn choose(
     let target = named.target;
     let Some(first) = pods.first() else {
         return Err(Failure::no(
+            Topic::NoPods,
             format!("{target} has no Pods."),
             "See why: `kubectl get events`; a workload scaled to 0 has no Pods.",
-        )
-        .explained_by(Topic::NoPods));
+        ));
     };
     let having = having(pods, wanted)?;
     let mut running = running(&having, wanted);
@@ -139,10 +139,10 @@ pub(crate) fn choose(
     let each: Vec<_> = each.collect();
     let namespace = text(first, "/metadata/namespace");
     Err(Failure::no(
+        Topic::Waiting,
         format!("No Pod of {target} runs yet: {}.", each.join("; ")),
         format!("See why: `kubectl -n {namespace} describe pod {}`.", name(first)),
-    )
-    .explained_by(Topic::Waiting))
+    ))
 }
 
 /// The containers of all running Pods, including live ones, in the order of preference of
@@ -190,17 +190,17 @@ fn refused(
     if let Some((new, container)) = coming {
         let (new, why) = (name(new), not_running(new, container));
         return Failure::no(
+            Topic::Waiting,
             format!("{unfinished}: Pod {new} does not start because it is {why}. {untouched}."),
             format!("See why: `kubectl -n {namespace} describe pod {new}`."),
-        )
-        .explained_by(Topic::Waiting);
+        );
     }
     if *emptied && wanted.named.is_none_or(|named| wanted.meant == Some(named)) {
         return Failure::no(
+            Topic::Waiting,
             format!("{unfinished}: no emptied Pod was created yet. {untouched}."),
             format!("See why: `kubectl -n {namespace} get events`."),
-        )
-        .explained_by(Topic::Waiting);
+        );
     }
     not_emptied(live, runs, empty)
 }
@@ -210,6 +210,7 @@ fn refused(
 pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
     let Pick { pod, container, .. } = pick;
     Failure::no(
+        Topic::Live,
         format!(
             "Container {container} of Pod {pod} was not emptied by diyadm: its PID 1 is {runs}."
         ),
@@ -219,7 +220,6 @@ pub(crate) fn not_emptied(pick: &Pick, runs: &str, empty: &str) -> Failure {
         ),
     )
     .because(NotEmptied)
-    .explained_by(Topic::Live)
 }
 
 fn pick(pod: &Value, container: String, wanted: PodRequest<'_>) -> Pick {
@@ -274,6 +274,7 @@ fn container(
         }
         let names: Vec<_> = specs(pod).filter_map(|spec| spec["name"].as_str()).collect();
         return Err(Failure::usage(
+            Topic::NotFound,
             format!("Pod {} has no container {wanted}.", name(pod)),
             format!("It has {}.", names.join(", ")),
         ));
@@ -285,7 +286,11 @@ fn container(
     let meant = workload::Subject::parse(&text).and_then(|subject| subject.container());
     let first = || Some(pod["spec"]["containers"][0]["name"].as_str()?.to_owned());
     meant.or_else(first).ok_or_else(|| {
-        Failure::no(format!("Pod {} has no container to work in.", name(pod)), String::new())
+        Failure::no(
+            Topic::NotFound,
+            format!("Pod {} has no container to work in.", name(pod)),
+            String::new(),
+        )
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// A local port and a port of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl fmt::Display for Port {
 pub(crate) fn parse(text: &str) -> Result<Ports, Failure> {
     let wrong = || {
         let hint = "Use LOCAL:REMOTE, like 8080:80; `:80` picks a free local port.";
-        Failure::usage(format!("{text:?} is not a pair of ports."), hint)
+        Failure::usage(Topic::CommandLine, format!("{text:?} is not a pair of ports."), hint)
     };
     let (local, remote) = text.split_once(':').unwrap_or((text, text));
     let remote = match remote.parse() {
@@ -78,7 +78,7 @@ pub(crate) fn behind_service(
         let there = ports.iter().filter_map(|port| number(&port["port"]));
         let there: Vec<_> = there.map(|port| port.to_string()).collect();
         let what = format!("The service has no port {}.", wanted.remote);
-        return Err(Failure::usage(what, format!("It has {}.", there.join(", "))));
+        return Err(Failure::usage(Topic::NotFound, what, format!("It has {}.", there.join(", "))));
     };
     let remote = match &found["targetPort"] {
         // A headless Service has no address of its own: its ports are those of the Pods.
@@ -116,7 +116,7 @@ pub(crate) fn number(port: &Port, pod: &Value) -> Result<u16, Failure> {
             0 => "Its ports have no names: use a number.".to_owned(),
             _ => format!("There is {}.", names.join(", ")),
         };
-        Failure::usage(format!("The Pod has no port named {name}."), hint)
+        Failure::usage(Topic::NotFound, format!("The Pod has no port named {name}."), hint)
     })
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use diyadm_agent::NAME;
 
 use super::trouble::NoAgentThere;
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// Bytes to read for an ELF header and its program headers.
 const HEAD: usize = 4096;
@@ -59,7 +59,7 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
         }
         let what = format!("{} is not a static program for {arch}.", named.display());
         let hint = "Omit --agent-program to use the agent that diyadm carries.";
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::StaticProgram, what, hint).into());
     }
     if let Some((_, packed)) = CARRIED.iter().find(|(of, _)| *of == arch) {
         return zstd::bulk::decompress(packed, MOST).context("the agent in this program");
@@ -76,7 +76,7 @@ pub(crate) fn find(arch: &str, named: Option<&Path>) -> Result<Vec<u8>> {
         "Put the release's {NAME}-{arch} into the folder of this program, or set --agent-program \
          to it."
     );
-    Err(Failure::no(what, hint).because(NoAgentThere).into())
+    Err(Failure::no(Topic::StaticProgram, what, hint).because(NoAgentThere).into())
 }
 
 /// The beginning of a file, with its ELF header; `None` if it cannot be read.

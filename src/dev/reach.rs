@@ -177,12 +177,12 @@ async fn begin(started: Started) -> Result<Agent, No> {
 
 fn no_way(pick: &Pick) -> anyhow::Error {
     Failure::no(
+        Topic::NoAgent,
         format!(
             "Container {} of Pod {} has neither diyadm's agent nor a shell to upload it with.",
             pick.container, pick.pod
         ),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
-    .explained_by(Topic::NoAgent)
     .into()
 }

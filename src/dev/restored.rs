@@ -65,7 +65,7 @@ pub(super) async fn until_not_empty(session: &Session<'_>) -> EndOfWork {
             }
             Ok(now) => {
                 let failure = explain(session, &before, now.as_ref()).await;
-                return EndOfWork::NotEmpty(failure.explained_by(Topic::Drifted));
+                return EndOfWork::NotEmpty(failure);
             }
             // Without an answer of the API server nothing is known about the workload.
             Err(_) => {}
@@ -81,11 +81,11 @@ pub(super) async fn next_is_live(session: &Session<'_>, refusal: Error) -> Error
         Some(now) if emptied_container(session).is_none() => {
             let (shown, event) = (&session.target.shown, event(session, &now).await);
             let what = format!("{shown} is not empty any more. {refusal}{event}");
-            Failure::no(what, EMPTY_AGAIN)
+            Failure::no(Topic::Drifted, what, EMPTY_AGAIN)
         }
         now => explain(session, &found(session), now.as_ref()).await,
     };
-    failure.because(NotEmptied).explained_by(Topic::Drifted).into()
+    failure.because(NotEmptied).into()
 }
 
 /// The workload as it was first found.
@@ -106,10 +106,10 @@ async fn explain(
     let shown = &session.target.shown;
     let Some(now) = now else {
         let hint = "Once it exists again, run `diyadm dev` again, which empties it first.";
-        return Failure::no(format!("{shown} was deleted."), hint);
+        return Failure::no(Topic::Drifted, format!("{shown} was deleted."), hint);
     };
     let event = event(session, now).await;
-    Failure::no(format!("{shown} {}{event}", change(before, now)), EMPTY_AGAIN)
+    Failure::no(Topic::Drifted, format!("{shown} {}{event}", change(before, now)), EMPTY_AGAIN)
 }
 
 /// A sentence about the newest Event of the workload, after a space; empty if there is none.

@@ -100,7 +100,7 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
     if input == Input::None && command.is_empty() {
         let what = "The standard input is not a terminal, so a shell would end at once.";
         let hint = "Add -i for a shell that reads it, or `-- COMMAND` to run one.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::CommandLine, what, hint).into());
     }
     session.warn_of_restart(&pick).await;
     let term = std::env::var("TERM").unwrap_or_default();
@@ -136,14 +136,16 @@ pub(crate) async fn shell(session: &Session<'_>, command: &[String], flags: Flag
             End::Lost(why) => {
                 drop(raw);
                 return Err(match session.fate(&pick, Suspicion::Killed).await {
-                    Some(fate) => Failure::no(format!("{fate}."), again(session)).into(),
+                    Some(fate) => {
+                        Failure::no(Topic::Replaced, format!("{fate}."), again(session)).into()
+                    }
                     None => session.explain(Trouble::Lost(why)),
                 });
             }
             End::Failed(why) if is_absent(&why) => last = why,
             End::Failed(why) => {
                 let what = format!("The container could not run it: {why}.");
-                return Err(Failure::no(what, "").into());
+                return Err(Failure::no(Topic::NoProgram, what, "").into());
             }
         }
     }
@@ -162,14 +164,14 @@ fn nothing(session: &Session<'_>, pick: &Pick, command: &[String], why: &str) ->
         Some(command) => {
             let hint = format!("Run `diyadm shell {}` to look around.", session.target.typed);
             let what = format!("{command} cannot be run in {shown} ({why}).");
-            let failure = Failure::no(what, hint);
+            let failure = Failure::no(Topic::NoProgram, what, hint);
             Failure { code: Code::Program(127), ..failure }.into()
         }
         None => Failure::no(
+            Topic::NoAgent,
             format!("There is no shell in {shown}, and no agent, which has one of its own."),
             "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
         )
-        .explained_by(Topic::NoAgent)
         .into(),
     }
 }

@@ -19,7 +19,7 @@ use super::{
     sync::{Here, Options, PodCount, SyncSource, above},
     watch::Watch,
 };
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 use diyadm_agent::protocol::{
     Bytes,
     transfer::{Mtime, What},
@@ -252,6 +252,7 @@ impl<'a> Sources<'a> {
                     lines[at], sync.from, sync.to, lines[other]
                 );
                 return Err(Failure::usage(
+                    Topic::ProjectFile,
                     what,
                     "Use one sync entry, with a folder that contains both.",
                 )
@@ -324,11 +325,13 @@ pub(crate) async fn read_project(file: &Path) -> Result<Project> {
     let text = spawn_blocking(move || std::fs::read_to_string(path)).await?;
     let text = text.map_err(|error| {
         let what = format!("{shown} cannot be read: {error}.");
-        Failure::usage(what, "`diyadm dev --init` writes one.")
+        Failure::usage(Topic::ProjectFile, what, "`diyadm dev --init` writes one.")
     })?;
     super::project::parse(&text).map_err(|error| {
         let hint = "`diyadm dev --init -f -` prints an example.";
-        Failure::usage(format!("{shown}: {error}."), hint).with_details(error.snippet()).into()
+        Failure::usage(Topic::ProjectFile, format!("{shown}: {error}."), hint)
+            .with_details(error.snippet())
+            .into()
     })
 }
 

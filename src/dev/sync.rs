@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-use crate::{dev::watch::Watch, exit::Failure};
+use crate::{
+    dev::watch::Watch,
+    exit::{Failure, Topic},
+};
 use diyadm_agent::protocol::{
     Bytes, SentContent,
     transfer::{Entry, What},
@@ -146,6 +149,7 @@ impl SyncSource {
         // The given path is followed if it is a link; links below it are not.
         let real = source.canonicalize().map_err(|error| {
             Failure::usage(
+                Topic::LocalFile,
                 format!("{shown} cannot be read: {error}."),
                 "Use the path of a file or a folder.",
             )
@@ -153,7 +157,12 @@ impl SyncSource {
         let meta = real.metadata().with_context(|| shown.to_string())?;
         if !meta.is_dir() && !meta.is_file() {
             let what = format!("{shown} is neither a file nor a folder.");
-            return Err(Failure::usage(what, "Use the path of a file or a folder.").into());
+            return Err(Failure::usage(
+                Topic::LocalFile,
+                what,
+                "Use the path of a file or a folder.",
+            )
+            .into());
         }
         // `.` has no name, but its real path has one.
         let named = if source.file_name().is_some() { source } else { &real };

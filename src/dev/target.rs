@@ -70,7 +70,11 @@ pub(crate) async fn find(
         Targets { workloads: vec![word], namespace: Some(namespace), ..Targets::default() };
     let targeted = targets::find(cluster, &targets, Unnamed::Refused).await?;
     let found = targeted.found.into_iter().next().ok_or_else(|| {
-        Failure::usage("No workload is given.", "Use KIND/NAME, like deploy/web.")
+        Failure::usage(
+            Topic::CommandLine,
+            "No workload is given.",
+            "Use KIND/NAME, like deploy/web.",
+        )
     })?;
     let which = Which::Workload(Box::new(found));
     Ok(ResolvedTarget::new(cluster, at.workload.clone(), which, &at.inside))
@@ -87,9 +91,12 @@ pub(crate) fn service_name(word: &str) -> Option<&str> {
 pub(crate) async fn service(cluster: &Cluster, namespace: &str, name: &str) -> Result<Value> {
     cluster.get(&SERVICE, namespace, name).await?.ok_or_else(|| {
         let what = format!("There is no service {name} in namespace {namespace}.");
-        Failure::no(what, format!("List them: `kubectl -n {namespace} get services`."))
-            .explained_by(Topic::NotFound)
-            .into()
+        Failure::no(
+            Topic::NotFound,
+            what,
+            format!("List them: `kubectl -n {namespace} get services`."),
+        )
+        .into()
     })
 }
 
@@ -99,7 +106,11 @@ fn pods_of_service(service: &Value) -> Result<String, Failure> {
     if selector.is_empty() {
         let name = service["metadata"]["name"].as_str().unwrap_or_default();
         let what = format!("The service {name} has no selector, so it has no Pods of its own.");
-        return Err(Failure::usage(what, "Use a workload or a Pod: deploy/web, pod/web-0."));
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Use a workload or a Pod: deploy/web, pod/web-0.",
+        ));
     }
     Ok(selector)
 }

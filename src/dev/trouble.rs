@@ -173,6 +173,7 @@ pub(crate) fn explain(trouble: Trouble, target: &str, keep: Option<&str>) -> Err
         Trouble::Mismatch(own) => {
             let Hello { build, protocol, .. } = Hello::own();
             return Failure::no(
+                Topic::AgentVersion,
                 format!(
                     "The agent in the container is diyadm {} (protocol {}), and this is diyadm \
                      {build} (protocol {protocol}).",
@@ -186,7 +187,6 @@ pub(crate) fn explain(trouble: Trouble, target: &str, keep: Option<&str>) -> Err
                 ),
             )
             .because(trouble)
-            .explained_by(Topic::AgentVersion)
             .into();
         }
         Trouble::Lost(_) => return Failure::unreachable(what, "").because(trouble).into(),
@@ -194,17 +194,21 @@ pub(crate) fn explain(trouble: Trouble, target: &str, keep: Option<&str>) -> Err
         Trouble::NoAgent(_) => String::new(),
     };
     let topic = match &trouble {
-        Trouble::Gone(_) => Some(Topic::Replaced),
-        Trouble::NoAgent(_) => Some(Topic::NoAgent),
+        Trouble::Gone(_) => Topic::Replaced,
+        Trouble::NoAgent(_) => Topic::NoAgent,
         Trouble::Failed(failed) => match &**failed {
-            Failed::Held(_) => Some(Topic::Held),
-            Failed::Spawn { .. } => Some(Topic::NoProgram),
-            _ => None,
+            Failed::Held(_) => Topic::Held,
+            Failed::Spawn { .. } => Topic::NoProgram,
+            Failed::Runs(_) | Failed::Busy { .. } => Topic::AlreadyRuns,
+            Failed::Unknown { .. } => Topic::NothingStarted,
+            Failed::Refused(_) => Topic::Transfer,
+            Failed::NoSupervisor { .. } => Topic::NoAgent,
+            Failed::Mismatch(_) | Failed::Malformed { .. } => Topic::AgentVersion,
         },
-        _ => None,
+        Trouble::Mismatch(_) => Topic::AgentVersion,
+        Trouble::Lost(_) => Topic::Unreachable,
     };
-    let failure = Failure { topic, ..Failure::no(what, hint) }.because(trouble);
-    Failure { code, ..failure }.into()
+    Failure { code, ..Failure::no(topic, what, hint) }.because(trouble).into()
 }
 
 #[cfg(test)]

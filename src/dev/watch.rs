@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// A burst is over after this time without a change.
 const QUIET: Duration = Duration::from_millis(60);
@@ -170,7 +170,8 @@ fn failed(error: &notify::Error) -> anyhow::Error {
     } else {
         ""
     };
-    Failure::no(format!("Changes of files cannot be watched: {error}."), hint).into()
+    Failure::no(Topic::FileWatch, format!("Changes of files cannot be watched: {error}."), hint)
+        .into()
 }
 
 #[cfg(test)]

@@ -158,6 +158,9 @@ impl Cluster {
 }
 
 fn gone(kind: &Kind, name: &str) -> Failure {
-    Failure::no(format!("{}/{name} was deleted meanwhile.", kind.singular()), "")
-        .explained_by(Topic::ChangedMeanwhile)
+    Failure::no(
+        Topic::ChangedMeanwhile,
+        format!("{}/{name} was deleted meanwhile.", kind.singular()),
+        "",
+    )
 }

@@ -203,35 +203,34 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
              NAME.",
         ),
         403 if has_cause(status, "NamespaceTerminating") => Failure::no(
+            Topic::Rejected,
             format!("The namespace is being deleted (403): {message}."),
             "Wait until `kubectl get namespaces` does not show it any more.",
         ),
         403 if message.contains("exceeded quota") || message.contains("failed quota") => {
             Failure::no(
+                Topic::Rejected,
                 format!("A quota does not allow it (403): {message}."),
                 "Free some of it, or raise it: `kubectl describe resourcequotas`.",
             )
         }
         403 => match Denied::parse(status) {
-            Some(denied) => {
-                Failure::unreachable(denied.what(), denied.hint()).explained_by(Topic::Forbidden)
-            }
-            None => Failure::unreachable(
+            Some(denied) => Failure::forbidden(denied.what(), denied.hint()),
+            None => Failure::forbidden(
                 format!("The API server does not allow it (403): {message}."),
                 "Ask for this right; `kubectl auth can-i --list` shows the rights that you have.",
-            )
-            .explained_by(Topic::Forbidden),
+            ),
         },
         409 if is_conflict(status) => Failure::no(
+            Topic::ChangedMeanwhile,
             format!("Another client changed it (409): {message}."),
             "Check it with `kubectl get`, then run the command again.",
-        )
-        .explained_by(Topic::ChangedMeanwhile),
+        ),
         code => Failure::no(
+            Topic::Rejected,
             format!("The API server rejected it ({code}): {message}."),
             refused_hint(code, &message),
-        )
-        .explained_by(Topic::Rejected),
+        ),
     };
     failure.because((**status).clone()).into()
 }

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Cluster, DEPLOYMENT, Kind, ObjectRef, READS, error, send::Verb};
 use crate::kinds;
-use crate::{
-    exit::{Failure, Topic},
-    ui::text,
-};
+use crate::{exit::Failure, ui::text};
 
 /// A needed right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +165,7 @@ fn refuse(missing: &[Right<'_>]) -> Result<()> {
         "Ask an administrator: `diyadm rights --for {audience}{place} -o yaml` prints the roles \
          that you need; {can_i} checks them."
     );
-    let failure = Failure::unreachable(what, hint).explained_by(Topic::Forbidden);
-    Err(failure.with_details(details).into())
+    Err(Failure::forbidden(what, hint).with_details(details).into())
 }
 
 /// A line for each resource.

@@ -70,7 +70,7 @@ impl Targets {
 
 fn nothing_given() -> Failure {
     let hint = "Use KIND/NAME, like deploy/web, or -l SELECTOR, or --all.";
-    Failure::usage("No workloads are given.", hint)
+    Failure::usage(Topic::CommandLine, "No workloads are given.", hint)
 }
 
 impl Cluster {
@@ -199,7 +199,12 @@ async fn select(
     let kinds = match words::parse(&targets.workloads)? {
         TargetWords::Named(_) if everything || targets.all_namespaces => {
             let what = "Names cannot be combined with -l, --field-selector, --all or -A.";
-            return Err(Failure::usage(what, "Use either names or a selector.").into());
+            return Err(Failure::usage(
+                Topic::CommandLine,
+                what,
+                "Use either names or a selector.",
+            )
+            .into());
         }
         TargetWords::Named(named) => {
             let namespace = cluster.namespace_of(targets.namespace.as_deref());
@@ -342,7 +347,7 @@ async fn nowhere(cluster: &Cluster, namespace: &str, nothing: &str) -> Option<Fa
     let Ok(None) = cluster.get(&NAMESPACE, "", namespace).await else { return None };
     let what = format!("There is no namespace {namespace}, so there is {nothing}.");
     let hint = "Use another with -n; `kubectl get namespaces` lists them.";
-    Some(Failure::no(what, hint).explained_by(Topic::NotFound))
+    Some(Failure::no(Topic::NotFound, what, hint))
 }
 
 /// The error for a missing object, with existing ones.
@@ -355,8 +360,7 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
     for other in kinds::workloads().filter(|other| *other != kind) {
         if let Ok(Some(_)) = cluster.get(other, namespace, name).await {
             let there = format!("{}/{name}", other.singular());
-            return Failure::no(what, format!("There is {there}: use that."))
-                .explained_by(Topic::NotFound);
+            return Failure::no(Topic::NotFound, what, format!("There is {there}: use that."));
         }
     }
     let there = cluster.list_where(kind, namespace, None, None).await.unwrap_or_default();
@@ -368,5 +372,5 @@ async fn missing(cluster: &Cluster, kind: &'static Kind, namespace: &str, name: 
         (_, 0) => format!("There is: {}.", names.join(", ")),
         (..) => format!("There is: {} and {more} more.", names.join(", ")),
     };
-    Failure::no(what, hint).explained_by(Topic::NotFound)
+    Failure::no(Topic::NotFound, what, hint)
 }

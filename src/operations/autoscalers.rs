@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Operation;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{
         AUTOSCALER, Cluster, Kind, SCALED_OBJECT, Scope, VERTICAL, error, targets::LiveObject,
     },
@@ -150,6 +150,7 @@ impl Operation<'_> {
             (Suspension::Resume, None) => Ok(None),
             (Suspension::Resume, Some(Ok(operations))) => Ok(Some(operations)),
             (Suspension::Resume, Some(Err(why))) => Err(Failure::no(
+                Topic::Untrusted,
                 format!("{shown} stays suspended: its saved settings are not trusted: {why}."),
                 format!("Fix it by hand: `kubectl -n {namespace} edit {shown}`."),
             )

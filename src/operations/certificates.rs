@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    exit::{Failure, quoted},
+    exit::{Failure, Topic, quoted},
     operations::{
         files,
         flags::init::{CertificateFlags, KeyType},
@@ -47,7 +47,12 @@ impl<'a> RequestedCertificates<'a> {
         if days > ca_days {
             let what =
                 format!("A certificate of {days} days would outlive its CA of {ca_days} days.");
-            return Err(Failure::usage(what, format!("Use `--ca-days {days}` or more.")).into());
+            return Err(Failure::usage(
+                Topic::Certificates,
+                what,
+                format!("Use `--ca-days {days}` or more."),
+            )
+            .into());
         }
         let request = match flags.csr_conf {
             Some(_) => Some(request(terminal, names, flags)?),
@@ -137,7 +142,7 @@ fn request(terminal: &Terminal, names: &WebhookNames, flags: &CertificateFlags) 
     let (file, text) = csr_conf(names, flags)?;
     let request = Request::parse(&file, &text).map_err(|error| {
         let hint = format!("Fix {file}, or use another: `--csr-conf FILE`.");
-        Failure::usage(format!("{error:#}"), hint)
+        Failure::usage(Topic::Certificates, format!("{error:#}"), hint)
     })?;
     request.warnings.iter().for_each(|warning| terminal.warn(warning));
     Ok(request)
@@ -156,6 +161,7 @@ fn csr_conf(names: &WebhookNames, flags: &CertificateFlags) -> Result<(String, S
     };
     let text = files::text_up_to(file, pki::LONGEST_FILE).map_err(|error| {
         Failure::usage(
+            Topic::Certificates,
             format!("{} could not be read: {error}.", file.display()),
             "Use a readable file, or - for the standard input: `--csr-conf FILE`.",
         )
@@ -189,7 +195,7 @@ fn plausible(now: i64) -> Result<i64, Failure> {
     }
     let what = format!("The clock of this machine is wrong: it says {}.", pki::rfc3339(now));
     let hint = "Set the clock (`timedatectl set-ntp true`), then run the command again.";
-    Err(Failure::no(what, hint))
+    Err(Failure::no(Topic::Certificates, what, hint))
 }
 
 #[cfg(test)]

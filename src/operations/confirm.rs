@@ -11,7 +11,7 @@ use anyhow::Result;
 use tokio::sync::oneshot;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{self, Kind},
     kubernetes::targets::{Selection, Targeted},
     operations::Operation,
@@ -55,7 +55,7 @@ pub(super) async fn confirm<'a>(
         return Ok(());
     }
     let hint = "Answer y, or use --yes.";
-    Err(Failure::no("Cancelled: nothing was changed.", hint).into())
+    Err(Failure::no(Topic::Confirmation, "Cancelled: nothing was changed.", hint).into())
 }
 
 /// `  namespace shop: 3 deployments, 1 cronjob`, one line for each namespace.

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::files;
-use crate::{exit::Failure, workload};
+use crate::{
+    exit::{Failure, Topic},
+    workload,
+};
 
 /// Makes the kinds of the file known for this process.
 ///
@@ -15,11 +18,15 @@ pub(crate) fn declare(file: &Path) -> Result<()> {
     let shown = file.display();
     let text = files::text(file).map_err(|error| {
         let what = format!("--kinds {shown} could not be read: {error}.");
-        Failure::usage(what, "Give a file with `kinds:`; docs/en/kinds.md shows the format.")
+        Failure::usage(
+            Topic::RulesFile,
+            what,
+            "Give a file with `kinds:`; docs/en/kinds.md shows the format.",
+        )
     })?;
     workload::parse_kinds(&text).map_err(|error| {
         let what = format!("--kinds {shown}: {error}.");
         let hint = "Fix the file; docs/en/kinds.md shows the format.";
-        Failure::usage(what, hint).with_details(error.snippet()).into()
+        Failure::usage(Topic::RulesFile, what, hint).with_details(error.snippet()).into()
     })
 }

@@ -14,7 +14,7 @@ use super::{
     wait::{NotReady, Waited},
 };
 use crate::{
-    exit::{self, Code, Failure},
+    exit::{self, Code, Failure, Topic},
     kubernetes::{
         AUTOSCALER, DryRun, JOB,
         targets::{LiveObject, Unnamed},
@@ -127,7 +127,7 @@ async fn one(
              --hold-autoscalers.",
             found.namespace
         );
-        return OperationResult::failed(found, Failure::no(what, hint));
+        return OperationResult::failed(found, Failure::no(Topic::Forbidden, what, hint));
     }
     let done = match settled {
         Ok(EmptyMethod::Patch) => {
@@ -152,7 +152,7 @@ async fn one(
         Err(decision::Refused { what, hint, .. }) => {
             return OperationResult::failed(
                 found,
-                Failure::no(format!("{shown} stays as it is: {what}."), hint),
+                Failure::no(Topic::LeftAlone, format!("{shown} stays as it is: {what}."), hint),
             );
         }
     };
@@ -248,7 +248,7 @@ async fn wait(
 fn failure(error: &Error) -> Failure {
     let hint = exit::hint(error).unwrap_or_default();
     let (code, topic) = (exit::code(error), exit::topic(error));
-    Failure { code, topic, ..Failure::no(format!("{error:#}"), hint) }
+    Failure::made_of(code, topic, format!("{error:#}"), hint)
 }
 
 /// Adds to `error` how to restore a workload whose Pods do not start.

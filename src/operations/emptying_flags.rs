@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 use super::files;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     operations::flags::{self, EmptyingFlags},
     workload::{
         self, AGENT_IMAGE, Choice, EMPTY_IMAGE, Idle, Image, KEEP, Level, Ready, Rule, Rules,
@@ -20,7 +20,7 @@ pub(crate) fn read_rules(ways: &EmptyingFlags) -> Result<Option<(String, Vec<Rul
     let text = files::text(file).map_err(|error| {
         let what = format!("--rules {shown} could not be read: {error}.");
         let hint = "Use a readable file, or - for the standard input: `--rules FILE`.";
-        Failure::usage(what, hint)
+        Failure::usage(Topic::RulesFile, what, hint)
     })?;
     match workload::parse_rules(&text) {
         Ok(list) => Ok(Some((text, list))),
@@ -76,7 +76,8 @@ pub(crate) fn rules(ways: &EmptyingFlags, replicas: Option<u32>) -> Result<Rules
 /// The error for an invalid rules.yaml.
 pub(crate) fn unusable(file: &str, error: &ConfigError) -> Failure {
     let hint = "Fix that rule; `diyadm rules check FILE` checks it.";
-    Failure::usage(format!("{file}: {error}."), hint).with_details(error.snippet())
+    Failure::usage(Topic::RulesFile, format!("{file}: {error}."), hint)
+        .with_details(error.snippet())
 }
 
 /// The equivalent flags for `diyadm serve`, without --rules, which the server reads itself.

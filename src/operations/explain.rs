@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     explain::{Explained, explain_object},
     kubernetes::{
         CONFIGURATION, Cluster, NAMESPACE, POLICY,
@@ -78,7 +78,12 @@ async fn serving(cluster: &Cluster, namespace: &str) -> String {
 async fn fetch_rules(terminal: &Terminal, cluster: &Cluster, webhook: &str) -> Result<Rules> {
     let Some((namespace, name)) = webhook.split_once('/') else {
         let what = format!("--webhook {webhook} is not NAMESPACE/NAME.");
-        return Err(Failure::usage(what, "Write it like test/diyadmissionwebhook.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Write it like test/diyadmissionwebhook.",
+        )
+        .into());
     };
     let Some(mut rules) = server_rules::flags(cluster, namespace, name).await? else {
         let policy = cluster.get(&POLICY, "", name).await.ok().flatten();

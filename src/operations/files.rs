@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     yaml::{self, Document},
 };
 
@@ -60,7 +60,7 @@ pub(crate) fn sources(names: &[PathBuf], recursive: bool) -> Result<Vec<Manifest
             if sources.len() == before {
                 let what = format!("{} holds no .yaml, .yml or .json file.", name.display());
                 let hint = "Use a folder with manifests; -R reads folders inside it too.";
-                return Err(Failure::usage(what, hint).into());
+                return Err(Failure::usage(Topic::Manifest, what, hint).into());
             }
         } else {
             sources.push(ManifestSource::File(name.clone()));
@@ -98,8 +98,9 @@ pub(crate) fn read_manifests(names: &[PathBuf]) -> Result<Vec<File>> {
             ManifestSource::File(path) => text(path),
         };
         let text = text.map_err(|error| unreadable(&name, &error))?;
-        let documents = yaml::parse_documents(&name, &text)
-            .map_err(|error| Failure::usage(format!("{error}."), "Fix the file at that place."))?;
+        let documents = yaml::parse_documents(&name, &text).map_err(|error| {
+            Failure::usage(Topic::Manifest, format!("{error}."), "Fix the file at that place.")
+        })?;
         Ok(File { name, objects: yaml::objects(documents) })
     };
     sources(names, false)?.into_iter().map(read).collect()
@@ -153,5 +154,6 @@ fn of_bytes(bytes: Vec<u8>) -> io::Result<String> {
 /// The error for an unreadable file.
 pub(crate) fn unreadable(name: &impl std::fmt::Display, error: &io::Error) -> anyhow::Error {
     let what = format!("{name} could not be read: {error}.");
-    Failure::usage(what, "Use a file, a folder, or - for the standard input.").into()
+    Failure::usage(Topic::LocalFile, what, "Use a file, a folder, or - for the standard input.")
+        .into()
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     dev::detect::{self, Files},
-    exit::Failure,
+    exit::{Failure, Topic},
     operations::staged_files,
     ui::terminal::{Terminal, print},
 };
@@ -46,7 +46,7 @@ pub(crate) fn write(
             let what = format!("{shown} already exists and was not changed.");
             let hint = "Use another file with -f FILE, or print what would be written: `diyadm \
                         dev --init -f -`.";
-            return Failure::usage(what, hint);
+            return Failure::usage(Topic::LocalFile, what, hint);
         }
         staged_files::unwritable(file, &error, "-f FILE")
     })?;

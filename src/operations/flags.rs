@@ -240,7 +240,7 @@ pub struct UninstallArgs {
     #[arg(long)]
     pub all: bool,
     /// Delete the server even if it serves other namespaces, or was installed from another
-    /// namespace or by somebody else
+    /// namespace or by another user
     #[arg(long)]
     pub force: bool,
     /// Restore the workloads of the namespace after its label is removed and before anything is

@@ -11,7 +11,7 @@ use diyadm_image::{Config, Entry, Image, architecture, rust_arch};
 
 use crate::{
     dev::program,
-    exit::Failure,
+    exit::{Failure, Topic},
     operations::flags::RegistryFlag,
     webhook::manifests::WEBHOOK_IMAGE,
     workload::{AGENT_IMAGE, EMPTY_IMAGE},
@@ -117,7 +117,7 @@ fn own_program(arch: &str) -> Result<PathBuf> {
          save empty-container agent -o FILE`.",
         architecture(arch)
     );
-    Err(Failure::no(what, hint).into())
+    Err(Failure::no(Topic::StaticProgram, what, hint).into())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     webhook_names::{self, Resolved},
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster, FieldConflicts, NAMESPACE, ObjectRef, POLICY, error},
     webhook::{checks::owner, manifests},
 };
@@ -35,7 +35,7 @@ pub(crate) async fn label(
             "Omit --label, or install your own: `diyadm install -n {namespace}{} --service NAME`.",
             cluster.flags()
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Installation, what, hint).into());
     }
     if applier.conflicts == FieldConflicts::Fail {
         refuse_two(cluster, resolved).await?;
@@ -121,7 +121,7 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved) -> Result
             name(other),
             cluster.flags()
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Installation, what, hint).into());
     }
     if let Some(other) = others.iter().find(|other| owner::selects_namespace(other, &labelled)) {
         let what = format!("The label {key}={value} already belongs to {}.", by(other));
@@ -131,7 +131,7 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved) -> Result
             name(other),
             cluster.flags()
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Installation, what, hint).into());
     }
     if let Some(other) = labels[&key].as_str().filter(|found| *found != value) {
         let what = format!("Namespace {namespace} is labelled {key}={other}, not {value}.");
@@ -139,7 +139,7 @@ pub(crate) async fn refuse_two(cluster: &Cluster, resolved: &Resolved) -> Result
             "See who set the label: `kubectl get namespaces/{namespace} -o yaml \
              --show-managed-fields`; --force takes it over."
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Installation, what, hint).into());
     }
     Ok(())
 }

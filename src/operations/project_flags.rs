@@ -8,7 +8,7 @@ use crate::{
         flags::ContainerTarget,
         project::{FILE, Project},
     },
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::targets::Targets,
     operations::flags::{
         EmptyArgs, EmptyingFlags, ExpireArgs, Idle, PullSecretFlags, RegistryFlag, RestoreArgs,
@@ -31,7 +31,11 @@ pub(crate) fn empty_args(
     project: &Project,
 ) -> Result<EmptyArgs> {
     let image = project.empty.image.as_deref().map(image_name).transpose().map_err(|why| {
-        Failure::usage(format!("{FILE}: empty.image: {why}."), "Fix the file at that place.")
+        Failure::usage(
+            Topic::ProjectFile,
+            format!("{FILE}: empty.image: {why}."),
+            "Fix the file at that place.",
+        )
     })?;
     let idle = project.empty.idle().and_then(|idle| Idle::from_str(idle, true).ok());
     let containers = at.inside.container.clone();

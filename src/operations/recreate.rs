@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Operation;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{JOB, POD},
     kubernetes::{DryRun, FIELD_MANAGER, WriteMode, error, targets::LiveObject},
     workload::{ParsedObject, recreation},
@@ -47,7 +47,7 @@ impl Operation<'_> {
         if ![&POD, &JOB].contains(kind) {
             let what = format!("diyadm deletes and creates again no {}.", kind.singular());
             let hint = "Delete it and create it again from its manifest.";
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Recreate, what, hint).into());
         }
         if self.work.dry_run.mode == Some(DryRun::Client) {
             return Ok(new.clone());
@@ -143,8 +143,13 @@ impl Operation<'_> {
                     self.cluster.delete_exactly(kind, &found).await?;
                 }
                 Some(_) => {
-                    let what = format!("{}/{name} was created by someone else.", kind.singular());
-                    return Err(Failure::no(what, "Check whether it is what you want.").into());
+                    let what = format!("{}/{name} was created by another client.", kind.singular());
+                    return Err(Failure::no(
+                        Topic::ChangedMeanwhile,
+                        what,
+                        "Check whether it is what you want.",
+                    )
+                    .into());
                 }
                 None => {}
             }
@@ -169,7 +174,7 @@ impl Operation<'_> {
             if Instant::now() > deadline {
                 let what = format!("{} did not end in time.", found.shown());
                 let hint = "Run the same command again to continue; --timeout waits longer.";
-                return Err(Failure::no(what, hint).into());
+                return Err(Failure::no(Topic::Waiting, what, hint).into());
             }
             wait.say(&format!("{}: waiting until the old one is deleted", self.shown(found)));
             tokio::time::sleep(PAUSE).await;

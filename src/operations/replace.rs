@@ -101,8 +101,7 @@ impl Operation<'_> {
                 let is_emptied = matches!(right, PodMatch::Made(Form::Emptied))
                     || workload::is_emptied(&object.to_string());
                 let form = if is_emptied { Form::Emptied } else { Form::Original };
-                let failure = Failure::no(what, trouble.advice(form));
-                return Err(failure.explained_by(Topic::Waiting).into());
+                return Err(Failure::no(Topic::Waiting, what, trouble.advice(form)).into());
             }
             let guard = guarded.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             if time == Deadline::Passed {
@@ -113,7 +112,7 @@ impl Operation<'_> {
                 } else {
                     "Run the same command again to continue; --timeout waits longer."
                 };
-                return Err(Failure::no(what, hint).explained_by(Topic::Waiting).into());
+                return Err(Failure::no(Topic::Waiting, what, hint).into());
             }
             wait.say(&format!("{}: {message}{guard}", self.shown(found)));
             tokio::time::sleep(if guarded.is_some() { GUARDED } else { PAUSE }).await;
@@ -212,7 +211,7 @@ impl Operation<'_> {
             "Its controller does not replace it; delete it with the needed right: `{}`.",
             delete_pods(found)
         );
-        Err(Failure::no(what, hint).into())
+        Err(Failure::no(Topic::Forbidden, what, hint).into())
     }
 }
 
@@ -226,7 +225,7 @@ fn came_wrong(found: &LiveObject, form: Form, rest: &str) -> Failure {
         "Something still empties the Pods of this namespace: see `kubectl get \
          mutatingwebhookconfigurations,mutatingadmissionpolicies`."
     };
-    Failure::no(what, format!("{hint} {rest}").trim_end())
+    Failure::no(Topic::EmptiedAgain, what, format!("{hint} {rest}").trim_end())
 }
 
 /// The command that deletes the workload's Pods.

@@ -133,8 +133,8 @@ pub(crate) async fn restore_all(
                 one.outcome = WorkloadOutcome::Unchanged;
             } else if selection == Selection::Named {
                 let what = format!("{}: {why}.", operation.shown(&one.found));
-                let failure = Failure::no(what, NOT_EMPTY).explained_by(Topic::NotEmpty);
-                one.outcome = WorkloadOutcome::Failed(failure.into());
+                one.outcome =
+                    WorkloadOutcome::Failed(Failure::no(Topic::NotEmpty, what, NOT_EMPTY).into());
             }
         }
     }
@@ -152,7 +152,7 @@ fn refused(operation: &Operation<'_>, found: &LiveObject) -> Option<Failure> {
     let what = format!("{} belongs to {owner}.", operation.shown(found));
     let flags = operation.cluster.flags();
     let hint = format!("`diyadm restore {owner} -n {}{flags}` restores that.", found.namespace);
-    Some(Failure::no(what, hint))
+    Some(Failure::no(Topic::NotEmpty, what, hint))
 }
 
 /// Restores one workload, at its level, without waiting.
@@ -383,7 +383,7 @@ fn below(operation: &Operation<'_>, found: &LiveObject, partition: i64) -> Failu
         found.shown(),
         found.typed(operation.cluster)
     );
-    Failure::no(what, hint)
+    Failure::no(Topic::Waiting, what, hint)
 }
 
 fn is_passed(one: &OperationResult) -> bool {

@@ -20,7 +20,7 @@ use tokio::{
 
 use self::{input::Input, usage::usages};
 use crate::{
-    exit::{Code, Failure},
+    exit::{Code, Failure, Topic},
     kubernetes::Cluster,
     operations::{
         flags::ui::UiArgs,
@@ -101,7 +101,7 @@ pub(crate) async fn show(cluster: &Cluster, args: &UiArgs, terminal: &Terminal) 
         let what = "`diyadm ui` needs a terminal on stdin and stdout.";
         let hint = "Run `diyadm ui --once` for one screen as text, or `diyadm status --watch` to \
                     follow changes.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::CommandLine, what, hint).into());
     }
     let mut model = Model::new(Place {
         namespace: cluster.scope(&args.targets).namespace().map(ToOwned::to_owned),

@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// A temporary file with its text. Removed unless it is moved to its final name.
 pub(crate) struct Staged {
@@ -181,7 +181,11 @@ pub(crate) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Failure 
         ErrorKind::InvalidFilename => format!("Use a shorter path: `{flag}`."),
         _ => format!("Use a path that you may write to: `{flag}`."),
     };
-    Failure::usage(format!("{} cannot be written: {error}.", path.display()), hint)
+    Failure::usage(
+        Topic::LocalFile,
+        format!("{} cannot be written: {error}.", path.display()),
+        hint,
+    )
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::files;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds,
     kubernetes::{
         Cluster,
@@ -63,7 +63,7 @@ fn by_namespace(
             let Some(name) = word(&object["metadata"]["name"]) else {
                 let what = format!("{place}: this {kind} has no name.");
                 let hint = "Use the name of the created object, which `kubectl get` shows.";
-                return Err(Failure::usage(what, hint).into());
+                return Err(Failure::usage(Topic::Manifest, what, hint).into());
             };
             let namespace = word(&object["metadata"]["namespace"]).filter(|one| !one.is_empty());
             if let (Some(namespace), Some(flag)) = (namespace.as_deref(), flag)
@@ -71,7 +71,7 @@ fn by_namespace(
             {
                 let what = format!("{place}: the namespace is {namespace}, and -n is {flag}.");
                 let hint = format!("Use `-n {namespace}`, or omit -n.");
-                return Err(Failure::usage(what, hint).into());
+                return Err(Failure::usage(Topic::Manifest, what, hint).into());
             }
             let workload = format!("{}/{name}", kind.to_lowercase());
             match all.iter_mut().find(|(known, _)| *known == namespace) {
@@ -83,7 +83,7 @@ fn by_namespace(
     if all.is_empty() {
         let what = "These files contain no workload.";
         let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::Manifest, what, hint).into());
     }
     Ok(all)
 }

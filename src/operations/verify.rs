@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::check;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, DEPLOYMENT, Kind, ObjectRef, POD, Right, WriteMode, error},
     operations::{
         flags::{Level, render::Mode, verify::VerifyArgs},
@@ -61,7 +61,7 @@ pub(crate) async fn verify(
                 webhook_names::flags(cluster, &resolved.names),
                 kind.singular()
             );
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Installation, what, hint).into());
         }
         Err(error) if error::status(&error).is_some() => {
             return explained(cluster, args, resolved).await;

@@ -55,7 +55,7 @@ impl Waited {
             Self::Ready(message) => return Ok(message),
             Self::Lost(why) => {
                 let what = format!("{what}; diyadm cannot tell whether its Pods started: {why}.");
-                return Err(NotReady::Unknown(Failure::no(what, "")));
+                return Err(NotReady::Unknown(Failure::no(Topic::Waiting, what, "")));
             }
             Self::Stuck { message, trouble } => (message, trouble),
         };
@@ -67,8 +67,8 @@ impl Waited {
             Form::Emptied => "do not start",
             Form::Original => "are not ready",
         };
-        let failure = Failure::no(format!("{what}, and its Pods {are}: {why}."), hint);
-        Err(NotReady::Stuck(failure.explained_by(Topic::Waiting)))
+        let what = format!("{what}, and its Pods {are}: {why}.");
+        Err(NotReady::Stuck(Failure::no(Topic::Waiting, what, hint)))
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use serde_json::Value;
 
 use crate::{
-    exit::{Failure, quoted},
+    exit::{Failure, Topic, quoted},
     kubernetes::{Cluster, Kind, NAMESPACE, error},
     webhook::checks::{
         CheckSubject,
@@ -183,7 +183,7 @@ pub(crate) fn check(names: &WebhookNames) -> Result<()> {
         if !is_name(name, dots) {
             let what = format!("{flag} {name:?} is not a valid Kubernetes name.");
             let hint = "Use lower-case letters, digits and hyphens: `diyadmissionwebhook`.";
-            return Err(Failure::usage(what, hint).into());
+            return Err(Failure::usage(Topic::CommandLine, what, hint).into());
         }
     }
     Ok(())
@@ -201,7 +201,7 @@ pub(crate) fn check_labelled(names: &WebhookNames) -> Result<()> {
     if KEPT.contains(&names.namespace()) {
         let what = format!("Namespace {} belongs to Kubernetes itself.", names.namespace());
         let hint = "Nothing is emptied there; use your own: `-n NAMESPACE`.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::CommandLine, what, hint).into());
     }
     Ok(())
 }
@@ -231,7 +231,7 @@ pub(crate) fn label(names: &WebhookNames) -> Result<(String, String)> {
     let Some((key, value)) = pair else {
         let what = format!("--label {label} is not KEY=VALUE.");
         let hint = "Write it like --label inject-empty-container=enabled.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::CommandLine, what, hint).into());
     };
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -290,7 +290,12 @@ impl Resolved {
         } else {
             return Ok(());
         };
-        Err(Failure::no(format!("{kind} {service} was not changed: {why}."), hint).into())
+        Err(Failure::no(
+            Topic::Installation,
+            format!("{kind} {service} was not changed: {why}."),
+            hint,
+        )
+        .into())
     }
 
     /// The flags of a command that labels the namespace, and does not change another namespace's

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::webhook_names::{self, WebhookNames};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, SECRET},
     webhook::checks::Secret,
 };
@@ -20,6 +20,7 @@ pub(crate) async fn demand(cluster: &Cluster, names: &WebhookNames) -> Result<Se
     let (namespace, secret) = (names.webhook_namespace(), &names.secret);
     fetch(cluster, names).await?.ok_or_else(|| {
         Failure::no(
+            Topic::Installation,
             format!("There is no Secret {secret} in namespace {namespace}."),
             format!("Create it with `diyadm init{}`.", webhook_names::flags(cluster, names)),
         )

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     operations::{
         emptying_flags,
         flags::{
@@ -30,17 +30,32 @@ pub(crate) fn settings(names: &WebhookNames, webhook: &WebhookFlags) -> Result<S
     webhook_names::check(names)?;
     if webhook.container_port == HEALTH_PORT {
         let what = format!("Port {HEALTH_PORT} of the container is used for health and metrics.");
-        return Err(Failure::usage(what, "Use another: `--container-port 8443`.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Use another: `--container-port 8443`.",
+        )
+        .into());
     }
     if !webhook.cert_dir.starts_with('/') {
         let what = format!("--cert-dir {} does not begin with /.", webhook.cert_dir);
-        return Err(Failure::usage(what, "Write it like `--cert-dir /etc/webhook/certs`.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Write it like `--cert-dir /etc/webhook/certs`.",
+        )
+        .into());
     }
     if let Some(url) = &webhook.url
         && checks::url_host(url).is_none_or(|host| host.is_empty())
     {
         let what = format!("--url {url} is not https://HOST:PORT.");
-        return Err(Failure::usage(what, "The API server calls webhooks over https only.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "The API server calls webhooks over https only.",
+        )
+        .into());
     }
     let word = |value: Option<clap::builder::PossibleValue>| {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()
@@ -97,7 +112,12 @@ pub(crate) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
     rules.own = (settings.namespace.clone(), settings.service.clone());
     manifests::policy(settings, &rules).map_err(|why| {
         let hint = "Use the webhook for that: omit --mode policy.";
-        Failure::usage(format!("--mode policy does not support this: {why}."), hint).into()
+        Failure::usage(
+            Topic::CommandLine,
+            format!("--mode policy does not support this: {why}."),
+            hint,
+        )
+        .into()
     })
 }
 
@@ -105,7 +125,11 @@ pub(crate) fn policy_objects(settings: &Settings, mut rules: Rules) -> Result<Ve
 pub(crate) fn expire_objects(settings: &Settings, args: &RenderArgs) -> Result<Vec<Value>> {
     let Some(schedule) = &args.expire else { return Ok(Vec::new()) };
     let name = manifests::expire_name(&settings.service).map_err(|why| {
-        Failure::usage(format!("{why}."), "Use a shorter --service, or omit --expire.")
+        Failure::usage(
+            Topic::CommandLine,
+            format!("{why}."),
+            "Use a shorter --service, or omit --expire.",
+        )
     })?;
     let scope = args.expire_scope(&settings.namespace);
     Ok(manifests::expire(settings, &name, schedule, &scope))

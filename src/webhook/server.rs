@@ -18,7 +18,11 @@ use actix_web::{HttpResponse, dev::Server, web};
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 
-use crate::{exit::Failure, webhook::admission, workload::Rules};
+use crate::{
+    exit::{Failure, Topic},
+    webhook::admission,
+    workload::Rules,
+};
 use connection::Port;
 use metrics::Metrics;
 use peers::{Peers, Stage};
@@ -124,6 +128,7 @@ fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
     let what = format!("{flag} cannot listen on {address}: {error}.");
     let other = SocketAddr::new(address.ip(), address.port().wrapping_add(1).max(1024));
     Failure::usage(
+        Topic::PortInUse,
         what,
         format!("Stop the process that listens there, or use another: `{flag} {other}`."),
     )

@@ -2,7 +2,7 @@
 //! the files are passed in.
 
 use super::{Built, Files, Sent, java, properties, quarkus};
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 const FILES: [&str; 2] = ["build.gradle.kts", "build.gradle"];
 const SETTINGS: [&str; 2] = ["settings.gradle.kts", "settings.gradle"];
@@ -52,8 +52,13 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
     let root = root(files);
     let settings = SETTINGS.iter().find_map(|name| files.read(&join(&root, name)));
     let settings = without_comments(&settings.unwrap_or_default());
-    let unread =
-        || Failure::usage("The build file cannot be read.", "Check that it is UTF-8 text.");
+    let unread = || {
+        Failure::usage(
+            Topic::ProjectFile,
+            "The build file cannot be read.",
+            "Check that it is UTF-8 text.",
+        )
+    };
     let own = Project::load(files, "", &root);
     let included = if root.is_empty() { included(&settings) } else { Vec::new() };
     let gradle = match (files.has(&join(&root, "gradlew")), root.as_str()) {
@@ -119,7 +124,11 @@ fn built_project(
     let base = base.unwrap_or_else(|| name.to_owned());
     if base.contains('$') {
         let what = format!("The build file computes the archive's name: {base:?}.");
-        return Err(Failure::usage(what, "Set `archiveFileName` of its task to plain text."));
+        return Err(Failure::usage(
+            Topic::ProjectFile,
+            what,
+            "Set `archiveFileName` of its task to plain text.",
+        ));
     }
     // `base-version-classifier.jar`, each part as the task sets it.
     let archive = |task: &str, classifier: &str, end: &str| {
@@ -186,7 +195,7 @@ fn version(
         let what = format!("The build file computes the version: {value}.");
         let hint = "Set `archiveFileName` of its task to plain text, or `version` in \
                     gradle.properties, then run `diyadm dev --init` again.";
-        Failure::usage(what, hint)
+        Failure::usage(Topic::ProjectFile, what, hint)
     };
     let text = quoted(&value);
     let name = match &text {

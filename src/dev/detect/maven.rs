@@ -6,7 +6,7 @@ use std::path::Path;
 use roxmltree::{Document, Node};
 
 use super::{Built, Files, java, quarkus};
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// Maximum depth of parents and of nested properties.
 const MOST: usize = 16;
@@ -245,10 +245,18 @@ pub(super) fn built(files: &Files<'_>) -> Result<Built, Failure> {
 fn documents(texts: &[String]) -> Result<Vec<Document<'_>>, Failure> {
     let parsed = texts.iter().map(|text| Document::parse(text)).collect::<Result<Vec<_>, _>>();
     let documents = parsed.map_err(|error| {
-        Failure::usage(format!("pom.xml cannot be read: {error}."), "Fix it; `mvn validate` helps.")
+        Failure::usage(
+            Topic::ProjectFile,
+            format!("pom.xml cannot be read: {error}."),
+            "Fix it; `mvn validate` helps.",
+        )
     })?;
     if documents.is_empty() {
-        return Err(Failure::usage("pom.xml cannot be read.", "Check that it is UTF-8 text."));
+        return Err(Failure::usage(
+            Topic::ProjectFile,
+            "pom.xml cannot be read.",
+            "Check that it is UTF-8 text.",
+        ));
     }
     Ok(documents)
 }
@@ -286,7 +294,7 @@ fn built_module(files: &Files<'_>, folder: &str, build: &str) -> Result<Built, F
         );
         let hint =
             "Set `<finalName>app</finalName>` in `<build>`, then run `diyadm dev --init` again.";
-        Failure::usage(what, hint)
+        Failure::usage(Topic::ProjectFile, what, hint)
     };
     let resolved = |value: &str| pom.resolved(value, 0).map_err(unknown);
     let name = pom.inherited(&["build", "finalName"]);

@@ -15,7 +15,7 @@ use ignore::{
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-use crate::exit::Failure;
+use crate::exit::{Failure, Topic};
 
 /// The ignore files of each folder. The last matching pattern is used.
 pub(crate) const FILES: [&str; 2] = [".gitignore", ".diyadmignore"];
@@ -45,6 +45,7 @@ impl Ignored {
             first.add_line(None, pattern).map_err(|error| {
                 let what = format!("--exclude {pattern:?} is not a .gitignore pattern: {error}.");
                 Failure::usage(
+                    Topic::CommandLine,
                     what,
                     "Write it as in a .gitignore: `*.log`, `/build/`, `!keep.log`.",
                 )

@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::exit::{Failure, quoted};
+use crate::exit::{Failure, Topic, quoted};
 use diyadm_agent::protocol::Bytes;
 
 /// `deploy/web:/app` as a workload and a path. With a selector the workload is empty.
@@ -15,7 +15,7 @@ pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
     let wrong = || {
         let shown = text.to_string_lossy();
         let what = format!("{shown:?} has no path in the container.");
-        Failure::usage(what, "Use KIND/NAME:/PATH, like deploy/web:/app.")
+        Failure::usage(Topic::CommandLine, what, "Use KIND/NAME:/PATH, like deploy/web:/app.")
     };
     let colon = bytes.iter().position(|byte| *byte == b':').ok_or_else(wrong)?;
     let workload = str::from_utf8(&bytes[..colon]).map_err(|_| wrong())?.to_owned();
@@ -39,7 +39,11 @@ pub(crate) fn copy_out(source: &OsStr, to: &OsStr) -> Option<Failure> {
     let into = if to.ends_with('/') { format!("{into}/{own}") } else { into };
     let [path, into] = [path, &into].map(quoted);
     let hint = format!("Copy a file out: `diyadm shell {workload} -- cat {path} > {into}`.");
-    Some(Failure::usage("`sync` copies files into a container, not out of it.", hint))
+    Some(Failure::usage(
+        Topic::CommandLine,
+        "`sync` copies files into a container, not out of it.",
+        hint,
+    ))
 }
 
 /// The source and the target.
@@ -67,8 +71,13 @@ impl SyncPaths {
             let (from, root) = (source.to_owned(), Bytes(root.to_vec()));
             return Ok(Self { from, root, file: None, folder: None });
         }
-        let nameless =
-            || Failure::usage("The file to send has no name.", "Add its name to the path.");
+        let nameless = || {
+            Failure::usage(
+                Topic::CommandLine,
+                "The file to send has no name.",
+                "Add its name to the path.",
+            )
+        };
         let own = source.file_name().ok_or_else(nameless)?;
         let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
         let from = parent.unwrap_or(Path::new(".")).to_owned();
@@ -85,6 +94,7 @@ impl SyncPaths {
         if matches!(name, b"" | b"." | b"..") {
             let what = format!("{} is not a valid file name.", to.show());
             return Err(Failure::usage(
+                Topic::CommandLine,
                 what,
                 "End the path with a slash to keep the file's own name.",
             ));

@@ -103,7 +103,12 @@ impl Plain {
         if options.delete && !looks {
             let what = "Without find and stat, files in the container can be neither listed nor \
                         deleted.";
-            return Err(Failure::no(what, "Run the same command without --delete.").into());
+            return Err(Failure::no(
+                Topic::NoAgent,
+                what,
+                "Run the same command without --delete.",
+            )
+            .into());
         }
         if options.checksum {
             // Existing files cannot be compared by content.
@@ -337,7 +342,9 @@ async fn stat_files(
 fn root(root: &Bytes) -> Result<String> {
     let Ok(text) = str::from_utf8(&root.0) else {
         let what = format!("Without an agent, the file name {} is not supported.", root.show());
-        return Err(Failure::no(what, "Choose a folder whose name is UTF-8.").into());
+        return Err(
+            Failure::no(Topic::Transfer, what, "Choose a folder whose name is UTF-8.").into()
+        );
     };
     Ok(if text.starts_with('/') { text.to_owned() } else { format!("./{text}") })
 }
@@ -350,8 +357,8 @@ fn name() -> Result<String> {
 
 fn lacking(tool: &str) -> Failure {
     Failure::no(
+        Topic::NoAgent,
         format!("The container has neither an agent nor {tool}, so no files can be sent there."),
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
-    .explained_by(Topic::NoAgent)
 }

@@ -1,7 +1,7 @@
 //! Parses arguments to kinds and names, as kubectl does. Pure.
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{self, Kind},
 };
 
@@ -24,6 +24,7 @@ pub(super) fn parse(words: &[String]) -> Result<TargetWords, Failure> {
                 Ok((self::kind(kind)?, name.to_owned()))
             }
             _ => Err(Failure::usage(
+                Topic::CommandLine,
                 format!("{word} is not KIND/NAME, but other arguments are."),
                 "Write each as KIND/NAME, like `deploy/web sts/db`, or KIND NAME ….",
             )),
@@ -51,6 +52,7 @@ fn kind(word: &str) -> Result<&'static Kind, Failure> {
         let known: Vec<_> = kinds::workloads().map(Kind::singular).collect();
         let example = if word.is_empty() || word.contains('/') { "NAME" } else { word };
         Failure::usage(
+            Topic::CommandLine,
             format!("{word:?} is not a workload kind; the kinds are {}.", known.join(", ")),
             format!("Add the kind, as for kubectl: deploy/{example}, sts/{example}, …."),
         )

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{RequestedCertificates, now, print_source};
 use crate::{
-    exit::{Failure, quoted},
+    exit::{Failure, Topic, quoted},
     operations::{
         flags::init::InitArgs,
         outcomes::Outcomes,
@@ -86,7 +86,7 @@ fn compare(args: &InitArgs, asked: &RequestedCertificates<'_>, dir: &Path) -> Re
             return Ok(Present::Replaceable);
         }
         let what = format!("{} already has some of the files.", dir.display());
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Certificates, what, hint).into());
     }
     let read = |name: &str| {
         let path = dir.join(name);
@@ -109,7 +109,8 @@ fn compare(args: &InitArgs, asked: &RequestedCertificates<'_>, dir: &Path) -> Re
                 Fault::KeyEncrypted => KeyFault::Encrypted.hint(&key),
                 _ => None,
             };
-            Err(Failure::no(what, decrypt.unwrap_or_else(|| hint.to_owned())).into())
+            Err(Failure::no(Topic::Certificates, what, decrypt.unwrap_or_else(|| hint.to_owned()))
+                .into())
         }
     }
 }

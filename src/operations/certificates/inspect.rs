@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster},
     operations::{
         files,
@@ -34,7 +34,11 @@ pub(crate) fn inspect_path(path: &Path) -> Result<Vec<Facts>> {
 fn unreadable(whose: &str, error: &anyhow::Error) -> Failure {
     let key = error.downcast_ref::<KeyFault>().and_then(|fault| fault.hint("server.key"));
     let other = "Use a PEM file, the folder of `diyadm init --out DIR`, or `secret`.";
-    Failure::usage(format!("{whose}: {error}."), key.unwrap_or_else(|| other.to_owned()))
+    Failure::usage(
+        Topic::Certificates,
+        format!("{whose}: {error}."),
+        key.unwrap_or_else(|| other.to_owned()),
+    )
 }
 
 /// The content of a file, compared with the key in it, else with the key next to it: server.key for

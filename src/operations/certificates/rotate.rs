@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{issue, now, print_source, secret::targets};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster, DryRun, ObjectRef},
     operations::{applier::Applier, flags::init::InitArgs, webhook_names, webhook_secret},
     pki::{self, Bundle},
@@ -58,7 +58,7 @@ pub(crate) async fn rotate(terminal: &Terminal, cluster: &Cluster, args: &InitAr
         let Some(signer) = signer else {
             let what = "None of the CAs in the Secret has signed its certificate.";
             let hint = format!("Run `diyadm init --force{flags}`, then `diyadm install{flags}`.");
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Certificates, what, hint).into());
         };
         if cas.len() == 1 {
             terminal.say("Nothing to do: only one CA is trusted.");
@@ -73,7 +73,7 @@ pub(crate) async fn rotate(terminal: &Terminal, cluster: &Cluster, args: &InitAr
                 "Run `diyadm init --rotate --finish{flags}` in {} s, or add --force.",
                 KUBELET - age
             );
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Certificates, what, hint).into());
         }
         trust(&mut applier, &names.service, &cas[signer]).await?;
         let (crt, key) = (text(&secret.server_crt), text(&secret.server_key));
@@ -87,7 +87,7 @@ pub(crate) async fn rotate(terminal: &Terminal, cluster: &Cluster, args: &InitAr
                     still \
              trusted.";
         let hint = format!("End it with `diyadm init --rotate --finish{flags}`.");
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Certificates, what, hint).into());
     }
     print_source(terminal, &args.certificates);
     let new = issue(terminal, names, &args.certificates)?;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{RequestedCertificates, now, print_source};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{CONFIGURATION, Cluster, NAMESPACE, ObjectRef, SECRET},
     operations::{
         applier::Applier,
@@ -96,7 +96,7 @@ pub(crate) async fn prepare(
             );
             let hint =
                 format!("Create a new one with `diyadm init --rotate{flags}{}`.", asked.typed());
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Certificates, what, hint).into());
         }
         Some(Err(fault)) if !args.force => {
             let what = format!("Secret {secret} in namespace {namespace} cannot be used: {fault}.");
@@ -113,7 +113,7 @@ pub(crate) async fn prepare(
                      puts the new CA into the webhook."
                 ),
             };
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Certificates, what, hint).into());
         }
         Some(_) | None => {
             print_source(terminal, &args.certificates);

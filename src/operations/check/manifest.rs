@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::DryRun,
     operations::{
         certificates, files,
@@ -25,23 +25,26 @@ pub(crate) fn check(terminal: &Terminal, args: &CheckArgs, file: &Path) -> Resul
     let shown = file.display();
     if args.fix && file == Path::new("-") && args.dry_run.mode.is_none() {
         let what = "A manifest from the standard input cannot be written back.";
-        return Err(
-            Failure::usage(what, "Use --dry-run=client, or give the name of the file.").into()
-        );
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Use --dry-run=client, or give the name of the file.",
+        )
+        .into());
     }
     if args.dry_run.mode == Some(DryRun::Server) {
         let what = "--manifest contacts no API server, so --dry-run=server is not supported.";
-        return Err(Failure::usage(what, "Use --dry-run=client.").into());
+        return Err(Failure::usage(Topic::CommandLine, what, "Use --dry-run=client.").into());
     }
     let text = files::text(file).map_err(|error| {
         let hint = "Use the API server's static Pod with --manifest FILE, as a user who may read \
                     it.";
-        Failure::usage(format!("{shown} could not be read: {error}."), hint)
+        Failure::usage(Topic::LocalFile, format!("{shown} could not be read: {error}."), hint)
     })?;
     let refuse = |why: String| {
         let hint = "Add MutatingAdmissionWebhook,ValidatingAdmissionWebhook to \
                     --enable-admission-plugins by hand.";
-        Failure::usage(format!("{shown} was left as it is: {why}."), hint)
+        Failure::usage(Topic::Manifest, format!("{shown} was left as it is: {why}."), hint)
     };
     if args.fix {
         match static_pod::fix(&text).map_err(refuse)? {
@@ -73,7 +76,7 @@ pub(crate) fn check(terminal: &Terminal, args: &CheckArgs, file: &Path) -> Resul
     }
     let unread = |why: String| {
         let hint = "Use the API server's static Pod with --manifest FILE.";
-        Failure::usage(format!("{shown} could not be checked: {why}."), hint)
+        Failure::usage(Topic::Manifest, format!("{shown} could not be checked: {why}."), hint)
     };
     Ok(static_pod::findings(&text).map_err(unread)?)
 }
@@ -125,14 +128,21 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     let file = file.canonicalize()?;
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         let what = format!("{} is not a file.", file.display());
-        return Err(Failure::usage(what, "Use the path of the file itself.").into());
+        return Err(
+            Failure::usage(Topic::LocalFile, what, "Use the path of the file itself.").into()
+        );
     };
     let default_folder = folder.parent().unwrap_or(folder).join("diyadm-backup");
     let backups = backup.map_or(default_folder, Path::to_owned);
     let backed = real(&backups)?;
     if folders.iter().any(|folder| backed.starts_with(folder)) {
         let what = format!("The kubelet would run a backup in {}.", backups.display());
-        return Err(Failure::usage(what, "Use another folder with --backup DIR.").into());
+        return Err(Failure::usage(
+            Topic::LocalFile,
+            what,
+            "Use another folder with --backup DIR.",
+        )
+        .into());
     }
     let flag = "--backup DIR";
     let mut made =
@@ -161,7 +171,12 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
             let _ = fs::remove_file(&kept);
             let what =
                 format!("{} was left as it is: it cannot be written: {error}.", file.display());
-            Err(Failure::usage(what, "Run it as root, where there is space: `df -h`.").into())
+            Err(Failure::usage(
+                Topic::LocalFile,
+                what,
+                "Run it as root, where there is space: `df -h`.",
+            )
+            .into())
         }
     }
 }

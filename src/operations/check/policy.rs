@@ -8,7 +8,7 @@ use super::{
     observe::{may_not_create, observed, unseen},
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, NAMESPACE, POLICY, POLICY_BINDING, WriteMode, error},
     operations::intercept::REGISTRATION,
     ui::text::capital,
@@ -82,5 +82,5 @@ pub(crate) async fn demand(cluster: &Cluster, flags: &str) -> Result<()> {
     let beta = beta(cluster).await;
     let without = policy::Without::from_versions(version, &info, beta.as_ref());
     let (what, hint) = policy::lacking(without, flags);
-    Err(Failure::no(capital(&what) + ".", hint).into())
+    Err(Failure::no(Topic::Installation, capital(&what) + ".", hint).into())
 }

@@ -3,7 +3,10 @@
 use anyhow::Result;
 
 use crate::{
-    exit::Failure, kubernetes::Cluster, ui::text::capital, webhook::checks::version::unsupported,
+    exit::{Failure, Topic},
+    kubernetes::Cluster,
+    ui::text::capital,
+    webhook::checks::version::unsupported,
 };
 
 /// Fails if the API server is older than the supported versions, and names both. If its version may
@@ -13,5 +16,5 @@ pub(crate) async fn demand(cluster: &Cluster) -> Result<()> {
     let Some((what, hint)) = info["gitVersion"].as_str().and_then(unsupported) else {
         return Ok(());
     };
-    Err(Failure::no(capital(&what) + ".", hint).into())
+    Err(Failure::no(Topic::Installation, capital(&what) + ".", hint).into())
 }

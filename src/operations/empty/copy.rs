@@ -11,7 +11,7 @@ use super::{
     template::rewritten,
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{ARGO_ROLLOUT, Controller},
     kubernetes::{
         BUDGET, DAEMON_SET, DEPLOYMENT, DryRun, ObjectRef, REPLICA_SET, SERVICE, STATEFUL_SET,
@@ -44,11 +44,16 @@ pub(crate) fn check(args: &EmptyArgs) -> Result<()> {
     }
     if args.ways.level == Some(Level::Pod) {
         let what = "A copy is emptied by its own pod template, and not at level pod.";
-        return Err(Failure::usage(what, "Omit --level, or --copy.").into());
+        return Err(Failure::usage(Topic::CommandLine, what, "Omit --level, or --copy.").into());
     }
     if args.work.output == Some(ObjectFormat::Patch) {
         let what = "A copy is created, so there is no patch.";
-        return Err(Failure::usage(what, "Use `-o yaml`, `-o json` or `-o name`.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Use `-o yaml`, `-o json` or `-o name`.",
+        )
+        .into());
     }
     Ok(())
 }
@@ -76,7 +81,7 @@ async fn try_create(
 ) -> Result<OperationResult> {
     let shown = operation.shown(found);
     let no_copy = |what: String, hint: String| {
-        Error::from(Failure::no(format!("{shown} gets no copy: {what}."), hint))
+        Error::from(Failure::no(Topic::Copy, format!("{shown} gets no copy: {what}."), hint))
     };
     refuse(operation, flags, found).map_err(|(what, hint)| no_copy(what, hint))?;
     let method = Ok(EmptyMethod::Patch);
@@ -205,7 +210,7 @@ fn original_form(operation: &Operation<'_>, found: &LiveObject) -> Result<Value>
             );
             let typed = found.typed(operation.cluster);
             let hint = format!("Restore it first: `diyadm restore {typed} --force-from FILE`.");
-            Err(Failure::no(what, hint).into())
+            Err(Failure::no(Topic::Untrusted, what, hint).into())
         }
     }
 }
@@ -265,7 +270,7 @@ fn existing(
                 "Use another NAME with --copy: diyadm changes no other workload.".to_owned(),
             ),
         };
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Copy, what, hint).into());
     }
     let is_same = copy::covers(&there["spec"]["template"], &wanted.object["spec"]["template"]);
     operation.terminal.done(&format!("{name} is already there, a copy of {original}"), None);
@@ -336,13 +341,13 @@ async fn verify(
         let what = format!("{name} was created empty, something undid that, and it was deleted.");
         let hint = "A webhook of this cluster did it: see `kubectl get \
                     mutatingwebhookconfigurations`, and diyadm's own by `diyadm rules explain`.";
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Copy, what, hint).into());
     }
     let now = operation.cluster.get(found.kind, &found.namespace, &found.name).await?;
     if now.is_none_or(|now| now["metadata"]["uid"] != found.object["metadata"]["uid"]) {
         delete(operation, &made).await?;
         let what = format!("{original} was deleted meanwhile, and {name} with it.");
-        return Err(Failure::no(what, "").into());
+        return Err(Failure::no(Topic::ChangedMeanwhile, what, "").into());
     }
     Ok(made)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::opt_out::{self, is_opted_out_by_diyadm};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{ARGO_ROLLOUT, CRON_JOB},
     kubernetes::{
         Cluster, FIELD_MANAGER,
@@ -342,7 +342,7 @@ impl EmptyRequest<'_> {
     ) -> Result<(Vec<Value>, Vec<Warning>)> {
         let (mut operations, freed) = opt_out::remove(object)?;
         let subject = freed.try_subject()?;
-        let refused = |refused: Refused| Failure::no(refused.what, refused.hint);
+        let refused = |refused: Refused| Failure::no(Topic::LeftAlone, refused.what, refused.hint);
         let requested_annotations =
             self.requested_annotations_for(subject, found).map_err(refused)?;
         let context = Context {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{offer_restore, opt_out, roll_back};
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kinds::{CRON_JOB, JOB},
     kubernetes::targets::LiveObject,
     operations::{
@@ -49,7 +49,7 @@ async fn try_empty(
             found.namespace
         );
         let hint = Webhooks::advice_for_pods(operation.cluster).await;
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::Installation, what, hint).into());
     }
     if let Some(warning) = opt_out::ignored_annotations(&found.object) {
         operation.terminal.warn(&format!("{shown}: {warning}"));

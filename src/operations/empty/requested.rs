@@ -4,7 +4,7 @@ use anyhow::Result;
 use jiff::SignedDuration;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     operations::flags::{self, EmptyingFlags, ScaleFlags},
     workload::{
         CONTAINERS, EXPIRES, IDLE, IMAGE, KEEP, READY, REPLICAS, RequestedAnnotation, SHAPE,
@@ -22,7 +22,12 @@ pub(crate) fn check(
     let shape = shape.shape();
     if let Err(why) = shape.annotation() {
         let what = format!("The flags about the Pods of empty workloads cannot be kept: {why}.");
-        return Err(Failure::usage(what, "Use rules.yaml for them: `--rules FILE`.").into());
+        return Err(Failure::usage(
+            Topic::CommandLine,
+            what,
+            "Use rules.yaml for them: `--rules FILE`.",
+        )
+        .into());
     }
     let said = stand_in.is_some()
         || image.is_some()
@@ -38,7 +43,7 @@ pub(crate) fn check(
                     annotations.";
         let hint = "Use --image, --idle, --containers and --ready with `diyadm install --level \
                     pod`, or write rules.yaml for it.";
-        return Err(Failure::usage(what, hint).into());
+        return Err(Failure::usage(Topic::CommandLine, what, hint).into());
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
         pods::{Pick, PodRequest, all},
         reach::existing,
     },
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, POD, WriteMode, targets::LiveObject},
     operations::Operation,
     rollout,
@@ -60,7 +60,7 @@ pub(super) async fn keep_applications(
             found.namespace,
             operation.cluster.flags()
         );
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::LeftAlone, what, hint).into());
     }
     if found.kind.is_ordered() || !operation.is_real() {
         return Ok(());

@@ -28,8 +28,17 @@ pub(super) async fn patch(
         let now = LiveObject { object: object.clone(), ..found.clone() };
         match plan.choose_method(&now, scaled) {
             Ok(EmptyMethod::Patch) => {}
-            Ok(_) => return Err(Failure::no("It has been changed meanwhile.", "Try again.").into()),
-            Err(refused) => return Err(Failure::no(refused.what, refused.hint).into()),
+            Ok(_) => {
+                return Err(Failure::no(
+                    Topic::ChangedMeanwhile,
+                    "It has been changed meanwhile.",
+                    "Try again.",
+                )
+                .into());
+            }
+            Err(refused) => {
+                return Err(Failure::no(Topic::LeftAlone, refused.what, refused.hint).into());
+            }
         }
         let (operations, found_warnings) = plan.operations(&now, object)?;
         let is_empty = object["metadata"]["annotations"].get(ORIGINAL).is_some();
@@ -37,7 +46,12 @@ pub(super) async fn patch(
             let why = found_warnings
                 .first()
                 .map_or_else(|| "there is nothing to empty in it".to_owned(), Warning::reason);
-            return Err(Failure::no(format!("{} stays as it is: {why}.", found.shown()), "").into());
+            return Err(Failure::no(
+                Topic::LeftAlone,
+                format!("{} stays as it is: {why}.", found.shown()),
+                "",
+            )
+            .into());
         }
         freed = object["metadata"]["annotations"].get(LABEL).is_some();
         warnings = found_warnings;
@@ -95,15 +109,13 @@ pub(super) async fn patch(
                  `diyadm restore {} --force-from FILE`.",
                 found.typed(operation.cluster)
             );
-            let failure = Failure::no(what, hint).explained_by(Topic::Untrusted);
-            WorkloadOutcome::Failed(failure.into())
+            WorkloadOutcome::Failed(Failure::no(Topic::Untrusted, what, hint).into())
         }
         _ => {
             let what = format!("{shown} was emptied, and something undid that at once.");
             let hint = "A webhook or controller of this cluster did it: see `kubectl get \
                         mutatingwebhookconfigurations` and the workload's owner.";
-            let failure = Failure::no(what, hint).explained_by(Topic::Drifted);
-            WorkloadOutcome::Failed(failure.into())
+            WorkloadOutcome::Failed(Failure::no(Topic::Drifted, what, hint).into())
         }
     };
     OperationResult {
@@ -146,13 +158,13 @@ pub(super) async fn recreate(
                     "Restore it first: `diyadm restore {} --recreate` shows the original.",
                     found.typed(operation.cluster)
                 );
-                return OperationResult::failed(found, Failure::no(what, hint));
+                return OperationResult::failed(found, Failure::no(Topic::LeftAlone, what, hint));
             }
             new
         }
         Ok(_) => {
             let what = format!("{shown} stays as it is: there is nothing to empty in it.");
-            return OperationResult::failed(found, Failure::no(what, ""));
+            return OperationResult::failed(found, Failure::no(Topic::LeftAlone, what, ""));
         }
         Err(error) => return OperationResult::failed(found, error),
     };

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, WriteMode},
     operations::{check, flags::render::Mode},
     ui::terminal::Terminal,
@@ -65,7 +65,7 @@ impl Proof<'_> {
         let image = if mode == Mode::Webhook { subject.image_flag() } else { String::new() };
         let what = format!("The {what} is installed, but new objects are not emptied.");
         let hint = format!("Find out why with `diyadm check {probe}{}{image}`.", subject.flags);
-        Err(Failure::no(what, hint).into())
+        Err(Failure::no(Topic::Installation, what, hint).into())
     }
 
     /// The problems found by `check`.

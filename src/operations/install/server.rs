@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::proof::PAUSE;
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{Cluster, DEPLOYMENT, ENDPOINT_SLICE, EVENT, POD},
     rollout,
     ui::terminal::Terminal,
@@ -109,7 +109,7 @@ impl ServerTrouble {
         } else {
             format!("See why: `kubectl -n {namespace} describe pods -l app={service}`.")
         };
-        Failure::no(what, format!("{first} {back}"))
+        Failure::no(Topic::Installation, what, format!("{first} {back}"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     explain::is_workload,
     kinds::CRON_JOB,
     operations::{files, flags::ScaleFlags},
@@ -48,7 +48,9 @@ pub(crate) fn plans(
     }
     if plans.is_empty() {
         let hint = "Use manifests with Deployments, StatefulSets or another kind of workload.";
-        return Err(Failure::usage("These files contain no workload.", hint).into());
+        return Err(
+            Failure::usage(Topic::Manifest, "These files contain no workload.", hint).into()
+        );
     }
     Ok(plans)
 }

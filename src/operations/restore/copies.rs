@@ -9,7 +9,7 @@ use super::{
     pods::Pods,
 };
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     kubernetes::{DryRun, WriteMode, error, targets::LiveObject},
     operations::{Operation, OperationResult, WorkloadOutcome, empty},
     workload::copy,
@@ -165,7 +165,7 @@ async fn wait(operation: &Operation<'_>, found: &LiveObject) -> Result<()> {
         if Instant::now() > deadline {
             let what = format!("{shown} is deleted, and {left} of its Pods did not end in time.");
             let hint = "They end by themselves: see `kubectl get pods`; --timeout waits longer.";
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::Waiting, what, hint).into());
         }
         wait.say(&format!("{shown}: waiting until its Pods have ended ({left} left)"));
         tokio::time::sleep(PAUSE).await;

@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::{
-    exit::Failure, kubernetes::targets::LiveObject, operations::files, workload::ParsedObject,
+    exit::{Failure, Topic},
+    kubernetes::targets::LiveObject,
+    operations::files,
+    workload::ParsedObject,
 };
 
 pub(crate) struct Manifests {
@@ -31,7 +34,7 @@ impl Manifests {
         };
         self.objects.iter().find(fits).ok_or_else(|| {
             let what = format!("{} has no {} {}.", self.name, found.kind.kind, found.name);
-            Failure::usage(what, "Use the file that it was applied from.").into()
+            Failure::usage(Topic::Manifest, what, "Use the file that it was applied from.").into()
         })
     }
 }

@@ -130,7 +130,7 @@ impl Pods {
         if let Some((_, why)) = self.unseen.iter().find(|(place, _)| *place == found.namespace) {
             let shown = operation.shown(found);
             let what = format!("{shown}: diyadm cannot tell whether its Pods are empty: {why}");
-            return Err(Failure::no(what, "Run the same command again.").into());
+            return Err(Failure::no(Topic::Waiting, what, "Run the same command again.").into());
         }
         let mut own = self.of_workload(found).peekable();
         if own.peek().is_some() || selection == Selection::Together {
@@ -231,7 +231,7 @@ async fn recreate(
              progress and the files in it are lost.",
             found.typed(operation.cluster)
         );
-        return Err(Failure::no(what, hint).explained_by(Topic::Recreate).into());
+        return Err(Failure::no(Topic::Recreate, what, hint).into());
     }
     let mut new = ParsedObject::from(recreation::without_server_fields(&found.object));
     if *interceptor != Interceptor::Nobody {

@@ -101,6 +101,7 @@ async fn try_recall(
         // Judged by its previous state.
         if !same(template) || !same(|object| object["metadata"]["annotations"][ORIGINAL].clone()) {
             return Err(Failure::no(
+                Topic::ChangedMeanwhile,
                 "it has been changed meanwhile.",
                 "Run the same command again.",
             )
@@ -143,5 +144,5 @@ fn lost(
     );
     let hint =
         format!("Apply its own manifest again: `kubectl -n {} apply -f FILE`.", found.namespace);
-    Failure::no(what, hint).explained_by(Topic::Untrusted).into()
+    Failure::no(Topic::Untrusted, what, hint).into()
 }

@@ -80,7 +80,7 @@ async fn try_restore(
             let hint = format!(
                 "Delete it, and create it again from its manifest without {LABEL}: {ENABLED}."
             );
-            return Err(Failure::no(what, hint).into());
+            return Err(Failure::no(Topic::EmptiedAgain, what, hint).into());
         }
         (None, _) => {
             let outcome = if options.recreate && operation.unhold(found).await? {
@@ -165,7 +165,7 @@ async fn try_restore(
         let what = format!("{shown} was restored, and something emptied it again at once.");
         let hint = "List the webhooks and policies that are called: `kubectl get \
                     mutatingwebhookconfigurations,mutatingadmissionpolicies`.";
-        return Err(Failure::no(what, hint).into());
+        return Err(Failure::no(Topic::EmptiedAgain, what, hint).into());
     }
     let would = operation.would();
     let what = format!("{shown} {would}{}{}", form(subject, options), operation.dry());
@@ -257,7 +257,8 @@ async fn recreate(
     let object = operation.recreate(found, &new).await?;
     if operation.is_real() && object.is_emptied() {
         let what = format!("{} was recreated, and something emptied it.", found.shown());
-        return Err(Failure::no(what, "Remove the namespace's label, then try again.").into());
+        let hint = "Remove the namespace's label, then try again.";
+        return Err(Failure::no(Topic::EmptiedAgain, what, hint).into());
     }
     let (shown, would) = (operation.shown(found), operation.would());
     let what = format!("{shown} {would}recreated and restored{}", operation.dry());
@@ -315,7 +316,7 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
                 .warnings
                 .first()
                 .map_or_else(|| "nothing would change".to_owned(), ToString::to_string);
-            return Err(Failure::no(format!("{why}."), "").into());
+            return Err(Failure::no(Topic::ChangedMeanwhile, format!("{why}."), "").into());
         }
         return Ok(Some(serde_json::from_str(&change.patch)?));
     };
@@ -325,7 +326,8 @@ fn original(object: &ParsedObject, back: &Back<'_>) -> Result<Option<Vec<Value>>
     let subject = restored.try_subject()?;
     let change = subject.restore_from(manifest.try_subject()?, FIELD_MANAGER, opt_out);
     let change = change.map_err(|why| {
-        Failure::usage(format!("--force-from does not fit: {why}."), "Use another file.")
+        let what = format!("--force-from does not fit: {why}.");
+        Failure::usage(Topic::Manifest, what, "Use another file.")
     })?;
     sent.extend(serde_json::from_str::<Vec<Value>>(&change.patch)?);
     Ok(Some(sent))
@@ -355,7 +357,7 @@ fn untrusted(operation: &Operation<'_>, found: &LiveObject, why: &str) -> anyhow
          only the fields that emptying changes.",
         found.typed(operation.cluster)
     );
-    Failure::no(what, hint).explained_by(Topic::Untrusted).into()
+    Failure::no(Topic::Untrusted, what, hint).into()
 }
 
 /// A StatefulSet replaces its next Pod only when the previous one is ready, and an emptied Pod that

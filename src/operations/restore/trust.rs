@@ -33,7 +33,7 @@ pub(super) fn check(
          use its manifest with --force-from FILE.",
         found.typed(operation.cluster)
     );
-    Err(Failure::no(what, hint).explained_by(Topic::Untrusted).into())
+    Err(Failure::no(Topic::Untrusted, what, hint).into())
 }
 
 /// Why `found` cannot be restored in place, and the command that recreates it as `new`.
@@ -59,7 +59,7 @@ pub(super) fn in_place(
          progress and the files in it are lost.",
         found.typed(operation.cluster)
     );
-    Ok(Failure::no(what, hint).explained_by(Topic::Recreate).into())
+    Ok(Failure::no(Topic::Recreate, what, hint).into())
 }
 
 /// The untrusted parts that the original of `found` sets in `new`; empty if there are none, or if

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use crate::{
-    exit::{self, Failure},
+    exit::{self, Failure, Topic},
     kinds::{self, DEPLOYMENT, Kind},
     operations::{
         certificates, check, files,
@@ -203,7 +203,9 @@ fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<TestWorkload>>
                 let what = format!(
                     "{place}: this is not a Kubernetes object: it lacks apiVersion or kind."
                 );
-                return Err(Failure::usage(what, "Use Kubernetes manifests.").into());
+                return Err(
+                    Failure::usage(Topic::Manifest, what, "Use Kubernetes manifests.").into()
+                );
             };
             let name = text(&object["metadata"]["name"]).unwrap_or_else(|| "unnamed".to_owned());
             let what = format!("{}/{name} ({place})", word.to_lowercase());
@@ -222,7 +224,12 @@ fn subjects(terminal: &Terminal, args: &VerifyArgs) -> Result<Vec<TestWorkload>>
                 format!("None of these is a workload that can be emptied: {}.", others.join(", "))
             }
         };
-        return Err(Failure::usage(what, "Use manifests with Deployments or StatefulSets.").into());
+        return Err(Failure::usage(
+            Topic::Manifest,
+            what,
+            "Use manifests with Deployments or StatefulSets.",
+        )
+        .into());
     }
     if !others.is_empty() {
         terminal.say(&format!("Nothing to empty in {}.", others.join(", ")));

@@ -95,7 +95,7 @@ impl CheckSubject {
     pub(super) fn owner_hint(&self, mode: &str, hint: impl FnOnce() -> String) -> String {
         if self.is_foreign {
             return format!(
-                "The object named {0} is somebody else's: `kubectl get \
+                "The object named {0} belongs to another webhook: `kubectl get \
                  mutatingwebhookconfigurations {0} -o yaml`. Use another name for your own: \
                  `diyadm install{mode} -n {1} --service NAME`.",
                 self.service, self.namespace

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, Topic},
     workload::{self, Rules},
 };
 
@@ -101,7 +101,7 @@ impl Live {
         } else {
             workload::parse_rules(text).map_err(|error| {
                 let hint = "Fix that rule; `diyadm rules check FILE` checks it.";
-                Failure::usage(format!("--rules {file}: {error}."), hint)
+                Failure::usage(Topic::RulesFile, format!("--rules {file}: {error}."), hint)
                     .with_details(error.snippet())
             })?
         };

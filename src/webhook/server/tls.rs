@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::process::read_secret;
 use crate::{
-    exit::{Failure, quoted},
+    exit::{Failure, Topic, quoted},
     pki::{self, Fault},
 };
 
@@ -190,7 +190,7 @@ fn builder(tls: &Tls, (cert, key): &Pair) -> Result<SslAcceptorBuilder> {
             Tls::Files { key, .. } => quoted(&key.display().to_string()),
         };
         match fault.hint(&file) {
-            Some(hint) => Failure::usage(format!("{what}."), hint).into(),
+            Some(hint) => Failure::usage(Topic::Certificates, format!("{what}."), hint).into(),
             None => anyhow!(what),
         }
     })?;

@@ -145,7 +145,8 @@ impl Files<'_> {
         let version: Value = serde_json::from_str(&text)?;
         let expected = format!("v{}", self.release.version);
         ensure!(version["clientVersion"]["gitVersion"] == *expected, "{text}");
-        for file in ["LICENSE", "README.md", "kubectl_complete-diyadm", "man/man1/diyadm.1"] {
+        let page = "docs/en/troubleshooting.md";
+        for file in ["LICENSE", "README.md", page, "kubectl_complete-diyadm", "man/man1/diyadm.1"] {
             ensure!(self.unpacked.join(file).is_file(), "the archive has no {file}");
         }
         for (_, file) in SHELLS {
@@ -186,7 +187,11 @@ impl Files<'_> {
         let list = deb(&["--contents"])?;
         let is_owned = |line: &str| line.split_whitespace().nth(1) == Some("root/root");
         ensure!(list.lines().all(is_owned), "not root's: {list}");
-        for path in ["usr/bin/kubectl-diyadm -> diyadm", "usr/share/man/man1/diyadm-empty.1.gz"] {
+        for path in [
+            "usr/bin/kubectl-diyadm -> diyadm",
+            "usr/share/doc/diyadm/docs/en/troubleshooting.md",
+            "usr/share/man/man1/diyadm-empty.1.gz",
+        ] {
             ensure!(list.contains(path), "{path} is missing: {list}");
         }
         let root = scratch.join("root");

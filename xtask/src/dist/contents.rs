@@ -32,6 +32,8 @@ pub(super) struct Contents {
     pub(super) pages: Vec<File>,
     pub(super) license: Vec<u8>,
     pub(super) readme: Vec<u8>,
+    /// `docs/en/troubleshooting.md`, which errors name, and the rest of the book in both languages.
+    pub(super) docs: Vec<File>,
 }
 
 impl Contents {
@@ -52,6 +54,7 @@ impl Contents {
             pages: pages(program)?,
             license: text("LICENSE")?,
             readme: text("README.md")?,
+            docs: docs()?,
         })
     }
 
@@ -69,6 +72,7 @@ impl Contents {
             File::new("LICENSE", 0o644, self.license.clone()),
             File::new("README.md", 0o644, self.readme.clone()),
         ];
+        files.extend(self.docs.iter().cloned());
         files.extend(below("completions", &self.completions));
         files.extend(below("man/man1", &self.pages));
         tar_gz(&files, &format!("{}/", release.folder(platform)), release)
@@ -81,9 +85,26 @@ pub(super) fn kubectl_complete(path: impl Into<String>) -> File {
 }
 
 /// Files as entries of a folder.
-fn below(folder: &str, files: &[File]) -> Vec<File> {
+pub(super) fn below(folder: &str, files: &[File]) -> Vec<File> {
     let moved = |file: &File| File { path: format!("{folder}/{}", file.path), ..file.clone() };
     files.iter().map(moved).collect()
+}
+
+/// The pages and pictures of the book, sorted.
+fn docs() -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for folder in ["docs/en", "docs/en/pictures", "docs/zh", "docs/zh/pictures"] {
+        let entries = fs::read_dir(paths::root().join(folder)).context(folder)?;
+        for path in entries.map(|entry| entry.map(|entry| entry.path())) {
+            let path = path?;
+            if path.is_file() {
+                let name = path.strip_prefix(paths::root())?.display().to_string();
+                files.push(File::new(name, 0o644, fs::read(&path)?));
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 /// The pages that `diyadm man` writes.

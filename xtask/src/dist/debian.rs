@@ -9,7 +9,7 @@ use diyadm_image::hex;
 use openssl::hash::{MessageDigest, hash};
 
 use super::{
-    contents::{Contents, KUBECTL_COMPLETE, kubectl_complete},
+    contents::{Contents, KUBECTL_COMPLETE, below, kubectl_complete},
     platform::Platform,
     release::Release,
     tarball::{Content, File, gzip, tar_gz},
@@ -62,6 +62,7 @@ fn files(contents: &Contents, program: &Path, release: &Release) -> Result<Vec<F
         File::new(format!("{docs}/copyright"), 0o644, contents.license.clone()),
         File::new(format!("{docs}/README.md.gz"), 0o644, gzip(&contents.readme, release.profile)?),
     ];
+    files.extend(below(docs, &contents.docs));
     for page in &contents.pages {
         let Content::Bytes(text) = &page.content else { continue };
         let path = format!("usr/share/man/man1/{}.gz", page.path);

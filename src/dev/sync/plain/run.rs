@@ -71,12 +71,12 @@ pub(super) async fn run_script(
 
 fn endless() -> Failure {
     Failure::no(
+        Topic::NoAgent,
         "The container has neither an agent nor `head`, and the API server (Kubernetes 1.29 or \
          older), or a proxy before it, supports only v4.channel.k8s.io, which cannot signal the \
          end of a file.",
         "Empty it with `diyadm empty --idle agent`, which mounts the agent into any image.",
     )
-    .explained_by(Topic::NoAgent)
 }
 
 /// Reads to the end, so that the command never blocks, and keeps the beginning.
