@@ -93,17 +93,15 @@ fn docs_examples_of_rules_hold() {
 #[test]
 fn docs_examples_of_diyadm_yaml_hold() {
     let mut tried = 0;
-    for page in ["docs/en/dev.md", "docs/en/languages.md"] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
-        let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
-        for (block, _) in blocks {
-            let folder = tempfile::tempdir().unwrap();
-            fs::write(folder.path().join("diyadm.yaml"), block).unwrap();
-            diyadm(folder.path(), &["dev"]).code(3);
-            tried += 1;
-        }
+    let text = fs::read_to_string(root().join("docs/en/dev.md")).unwrap();
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    for (block, _) in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("diyadm.yaml"), block).unwrap();
+        diyadm(folder.path(), &["dev"]).code(3);
+        tried += 1;
     }
-    assert_eq!(tried, 5);
+    assert_eq!(tried, 1);
 }
 
 #[test]

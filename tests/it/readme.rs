@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     docs::{Reader, pages},
-    rig::{Held, Run, java, node, wait_until},
+    rig::{Held, Run, helm, java, node, wait_until},
 };
 
 const PLUGINS: &str = "NodeRestriction,MutatingAdmissionWebhook,ValidatingAdmissionWebhook";
@@ -16,6 +16,7 @@ const PLUGINS: &str = "NodeRestriction,MutatingAdmissionWebhook,ValidatingAdmiss
 fn readme_and_book_work_word_for_word() {
     let beside = require!(node());
     require!(java());
+    let helm = require!(helm());
     let cluster = Held::up(&beside, &["--static-apiserver"]);
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| cluster.diyadm(folder.path(), args);
@@ -82,18 +83,20 @@ fn readme_and_book_work_word_for_word() {
     // The README and the pages of the book, each from its beginning.
     let mut problems = Vec::new();
     for page in pages() {
-        problems.extend(read_page(&cluster, &page));
+        problems.extend(read_page(&cluster, &helm, &page));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
 }
 
 /// Runs a page's blocks in namespace `test`, with the workloads that every page has.
-fn read_page(cluster: &Held, page: &Path) -> Vec<String> {
+fn read_page(cluster: &Held, helm: &str, page: &Path) -> Vec<String> {
     if !Reader::has_work(page) {
         return Vec::new();
     }
     let folder = tempfile::tempdir().unwrap();
-    let reader = Reader::new(cluster, folder.path(), "test");
+    let reader = Reader::new(cluster, helm, folder.path(), "test");
+    let namespaces = || cluster.kubectl(&["get", "namespaces", "-o", "name"], "");
+    let before = namespaces();
     let everything = ["-n", "test", "delete", "deploy,sts,pods,svc,cm,secret", "--all"];
     cluster.kubectl(&everything, "");
     let mut live_store = store();
@@ -110,6 +113,9 @@ fn read_page(cluster: &Held, page: &Path) -> Vec<String> {
     if !webhooks.is_empty() {
         problems.push(format!("{} leaves a webhook", page.display()));
         cluster.diyadm(folder.path(), &["uninstall", "--all"]).code(0);
+    }
+    for namespace in namespaces().lines().filter(|name| !before.contains(name)) {
+        cluster.kubectl(&["delete", namespace], "");
     }
     problems
 }

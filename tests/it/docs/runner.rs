@@ -17,13 +17,14 @@ use std::{
 use super::{
     blocks::{Example, Mode, blocks},
     output::{is_shown, without_progress},
+    root,
 };
-use crate::rig::{Cluster, Run, free_port, wait_for};
+use crate::rig::{Held, Run, free_port, wait_for};
 
 /// The local port of the documents, which another program may have on this machine.
 const PORT: &str = "18080";
 
-/// A reader: a home with a kubeconfig, `diyadm` and `kubectl` on PATH, and a folder to work in.
+/// A reader: a home with a kubeconfig, programs on PATH, and a folder to work in.
 pub(crate) struct Reader {
     home: PathBuf,
     folder: PathBuf,
@@ -32,16 +33,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A reader in `folder`, whose kubeconfig names a namespace.
-    pub(crate) fn new(cluster: &Cluster, folder: &Path, namespace: &str) -> Self {
-        let [home, bin, project] = ["home", "bin", "shop"].map(|name| folder.join(name));
+    /// A reader in `folder`, whose kubeconfig names a namespace. `diyadm`, `kubectl` and
+    /// Helm are in `~/.local/bin`, which is on PATH; the folder has the chart.
+    pub(crate) fn new(node: &Held, helm: &str, folder: &Path, namespace: &str) -> Self {
+        let [home, project] = ["home", "shop"].map(|name| folder.join(name));
+        let bin = home.join(".local/bin");
         for folder in [&home.join(".kube"), &bin, &project] {
             fs::create_dir_all(folder).unwrap();
         }
         let config = home.join(".kube/config");
-        fs::copy(cluster.kubeconfig(), &config).unwrap();
+        fs::copy(node.kubeconfig(), &config).unwrap();
         symlink(env!("CARGO_BIN_EXE_diyadm"), bin.join("diyadm")).unwrap();
-        symlink(cluster.kubectl_command(&[]).get_program(), bin.join("kubectl")).unwrap();
+        symlink(node.kubectl_command(&[]).get_program(), bin.join("kubectl")).unwrap();
+        symlink(helm, bin.join("helm")).unwrap();
+        symlink(root().join("charts"), project.join("charts")).unwrap();
         let path = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths([bin].into_iter().chain(env::split_paths(&path))).unwrap();
         let port = free_port(Ipv4Addr::LOCALHOST.into()).to_string();
