@@ -6,6 +6,7 @@ use crate::{
     cli::{Cli, Command, completions},
     exit::Code,
     operations::declared_kinds,
+    platform::{process::survive_file_limits, terminal},
 };
 
 mod check;
@@ -43,7 +44,8 @@ mod version;
 
 /// Runs the subcommand of the command line.
 pub fn run(cli: Cli) -> Result<Code> {
-    crate::ui::survive_file_limits();
+    survive_file_limits();
+    terminal::prepare();
     let Cli { global, command } = cli;
     if let Some(file) = &global.connection.kinds {
         declared_kinds::declare(file)?;

@@ -38,7 +38,6 @@ pub(crate) mod sync_pods;
 pub(crate) mod table;
 pub(crate) mod target;
 pub(crate) mod trouble;
-mod tty;
 mod upload;
 pub(crate) mod watch;
 pub mod wire;

@@ -6,7 +6,7 @@
 //! cli ──► commands ──► operations ──► pure:  workload  kinds  pki  yaml  json  mutate  plan  conflicts
 //!                                 │         rollout  status  screen  explain  report  roles  doc_tables
 //!                                 │         webhook::{admission, manifests, checks}  ui::text
-//!                                 └─► I/O:  kubernetes  webhook::server  dev  ui
+//!                                 └─► I/O:  kubernetes  webhook::server  dev  ui  platform
 //! ```
 //!
 //! The pure modules take values and return values: no kube client, no actix, no tokio, no files, no
@@ -34,6 +34,7 @@ pub mod mutate;
 pub mod operations;
 pub mod pki;
 pub mod plan;
+mod platform;
 pub mod report;
 pub mod roles;
 pub mod rollout;

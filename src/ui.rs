@@ -9,16 +9,11 @@ use std::{
     borrow::Cow,
     fmt,
     io::{self, StderrLock, StdoutLock, Write},
-    os::fd::AsFd,
     path::Path,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::LazyLock,
 };
 
 use anyhow::Result;
-use rustix::event::{PollFd, PollFlags, poll};
 
 pub(crate) mod full_screen;
 pub(crate) mod notice;
@@ -28,6 +23,10 @@ pub mod text;
 
 pub(crate) use redraw::Redraw;
 
+use crate::platform::{
+    self,
+    terminal::{AsStream, size as terminal_size, wait_until_writable},
+};
 use text::{as_plugin, escaped, escaped_lines, fitted};
 
 /// Escape sequence that erases the current line.
@@ -74,9 +73,8 @@ pub(crate) fn rewrite(text: &str) {
 }
 
 /// The columns and lines of a terminal; `None` if it is none, or does not know them.
-pub(crate) fn size(stream: impl AsFd) -> Option<(usize, usize)> {
-    let size = rustix::termios::tcgetwinsize(stream).ok()?;
-    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+pub(crate) fn size(stream: impl AsStream) -> Option<(usize, usize)> {
+    terminal_size(stream).map(|(columns, lines)| (columns.into(), lines.into()))
 }
 
 /// Erases what [`rewrite`] printed.
@@ -84,28 +82,14 @@ pub(crate) fn erase() {
     message(ERASE);
 }
 
-/// Turns the file size limit (`ulimit -f`) into an error of that file, since the signal would end
-/// the process.
-pub(crate) fn survive_file_limits() {
-    // Without a handler, the signal keeps its default action.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-}
-
-/// Whether the terminal passes on all keys and characters unchanged.
-static IS_RAW: AtomicBool = AtomicBool::new(false);
-
-/// Says whether the terminal is raw. Then a message begins on a line of its own, since what another
-/// program has written is to stay, and its lines end in a carriage return.
-pub(crate) fn set_raw(is_raw: bool) {
-    IS_RAW.store(is_raw, Relaxed);
-}
-
 /// One write, so that lines of several processes do not mix.
 fn message(text: &str) {
     if full_screen::hides_messages() {
         return;
     }
-    let is_raw = IS_RAW.load(Relaxed);
+    // Then a message begins on a line of its own, since what another program has written is to stay,
+    // and its lines end in a carriage return.
+    let is_raw = platform::has_raw_terminal();
     if is_raw && text == ERASE {
         return;
     }
@@ -167,13 +151,13 @@ pub(crate) struct Output<W> {
     name: &'static str,
 }
 
-impl<W: Write + AsFd> Output<W> {
+impl<W: Write + AsStream> Output<W> {
     fn patiently<T>(&mut self, mut work: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
         loop {
             match work(&mut self.stream) {
                 // Another process that shares the pipe or terminal may have made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    poll(&mut [PollFd::new(&self.stream, PollFlags::OUT)], None)?;
+                    wait_until_writable(&self.stream)?;
                 }
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     let Self { name, .. } = self;
@@ -185,7 +169,7 @@ impl<W: Write + AsFd> Output<W> {
     }
 }
 
-impl<W: Write + AsFd> Write for Output<W> {
+impl<W: Write + AsStream> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.patiently(|stream| stream.write(bytes))
     }

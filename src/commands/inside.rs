@@ -2,11 +2,13 @@
 //! arguments.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 use anyhow::Result;
 
-use crate::exit::{Failure, Topic};
+use crate::{
+    exit::{Failure, Topic},
+    platform::files,
+};
 use diyadm_agent::protocol::{Bytes, STAND_IN, name_fits};
 
 /// Runs `work`, which handles Ctrl-C itself, to its end.
@@ -20,7 +22,7 @@ pub(super) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// Converts an argument to the type of the protocol.
 pub(super) fn bytes(word: OsString) -> Bytes {
-    Bytes(word.into_vec())
+    Bytes(files::argument_bytes(word))
 }
 
 /// Validates an application's name.

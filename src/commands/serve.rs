@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     cli::{Global, serve::Serve},
     exit::{Code, Failure, Topic},
     operations::{certificates, emptying_flags},
-    webhook::server::{self, Bound, Options, Tls, log},
+    platform::{
+        process::protect_memory,
+        signals::{SignalKind, signal},
+    },
+    webhook::server::{Bound, Options, Tls, log},
 };
 
 pub(super) fn run(global: &Global, args: &Serve) -> Result<Code> {
     let level = if global.terminal.quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
     log::start(level)?;
-    if let Err(error) = server::protect_memory() {
+    if let Err(error) = protect_memory() {
         tracing::warn!(
             error = error.to_string(),
             "core dumps could not be disabled, and may contain the key"

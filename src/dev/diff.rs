@@ -20,7 +20,10 @@ use super::{
     sync::{Here, Open, Options, PodCount, SyncSource, leads_out},
     trouble::refusal,
 };
-use crate::exit::{Failure, Topic, quoted};
+use crate::{
+    exit::{Failure, Topic, quoted},
+    platform::files,
+};
 use diyadm_agent::protocol::{
     Bytes, SentContent,
     transfer::{Entry, What},
@@ -187,8 +190,9 @@ fn sent_path(
     is_folder: bool,
 ) -> Result<Bytes> {
     let of_type: Vec<_> = sent.iter().filter(|sent| sent.files.is_some() == is_folder).collect();
-    let name = local.file_name().map(std::os::unix::ffi::OsStrExt::as_bytes);
-    let has_name = |sent: &&&SentContent| sent.path.0.rsplit(|byte| *byte == b'/').next() == name;
+    let name = local.file_name().map(files::path_bytes);
+    let has_name =
+        |sent: &&&SentContent| sent.path.0.rsplit(|byte| *byte == b'/').next() == name.as_deref();
     let of_name: Vec<_> = of_type.iter().filter(has_name).copied().collect();
     match (&of_type[..], &of_name[..]) {
         ([only], _) | (_, [only]) => Ok(only.path.clone()),

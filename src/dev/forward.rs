@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc},
@@ -27,6 +26,7 @@ use super::{
 use crate::{
     exit::{Failure, Topic},
     kubernetes::{Kind, Over, POD, POD_FORWARD, error},
+    platform::process::{open_file_limit, raise_open_file_limit},
     ui::text::clause,
 };
 
@@ -272,11 +272,9 @@ async fn accept(
 
 /// How many connections this process has file descriptors for: two each, within the hard limit.
 fn most_connections() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    let most =
-        if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
-    let most = most.map_or(MOST_PLACES, |most| usize::try_from(most).unwrap_or(MOST_PLACES));
+    // Otherwise the limit stays as it is.
+    let _ = raise_open_file_limit(u64::MAX);
+    let most = usize::try_from(open_file_limit()).unwrap_or(MOST_PLACES);
     (most.saturating_sub(OTHERS) / 2).clamp(1, MOST_PLACES)
 }
 

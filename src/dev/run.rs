@@ -4,10 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
     events::Event,
@@ -19,7 +16,10 @@ use super::{
     session::Session,
     trouble::{Trouble, is_lost},
 };
-use crate::exit::{Code, Failure};
+use crate::{
+    exit::{Code, Failure},
+    platform::signals::{SignalKind, signal},
+};
 use diyadm_agent::protocol::{
     Answer, App, End, EndedBy, Follow, Logs, Request, Start, State, Termination,
 };

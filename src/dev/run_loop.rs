@@ -23,10 +23,10 @@ use super::{
     session::Session,
     shell::{Flags, shell},
     trouble::{Spent, is_gone, is_lost},
-    tty::Tty,
 };
 use crate::{
     exit::Failure,
+    platform::terminal::Tty,
     ui::{terminal::print_text, text::clause},
 };
 use diyadm_agent::protocol::{Follow, Logs, Start};

@@ -6,25 +6,22 @@ use std::{
 };
 
 use anyhow::Result;
-use rustix::{process::getpgrp, termios::tcgetpgrp};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
 use super::{
-    agent_start::is_absent,
-    pods::Pick,
-    replaced::Suspicion,
-    run::interrupted,
-    session::Session,
+    agent_start::is_absent, pods::Pick, replaced::Suspicion, run::interrupted, session::Session,
     trouble::Trouble,
-    tty::{self, Tty},
 };
 use crate::{
     exit::{Code, Failure, Topic},
-    kubernetes::{End, Exec, Input},
+    kubernetes::{End, Exec, Input, Size},
+    platform::{
+        signals::{SignalKind, signal},
+        terminal::{self, Tty, is_in_front},
+    },
 };
 
 /// Replaces itself by the best available shell; $1 is the type of the terminal.
@@ -70,10 +67,6 @@ fn input(flags: Flags, own: OwnTerminal) -> Input {
         Flags { tty: false, .. } if stdin && in_front => Input::Piped,
         _ => Input::None,
     }
-}
-
-fn is_in_front() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
 }
 
 /// Validates the type of a terminal, which the environment may set to anything.
@@ -190,13 +183,10 @@ async fn attach(
     let exec = session.cluster.exec(&pick.place(), command, reads).await?;
     session.check(pick).await?;
     let Exec { stdin: mut to, sends_end_of_input, stdout: out, stderr: err, size, mut end } = exec;
-    let (typed, screen) = match raw {
-        Some(Tty { typed, terminal, .. }) => (Some(typed), Some(&*terminal)),
-        None => (None, None),
-    };
+    let has_screen = raw.is_some();
     let outputs = async { tokio::join!(show(out, stdout()), show(err, stderr())) };
     let input = async {
-        if let Some(typed) = typed {
+        if let Some(Tty { typed, .. }) = raw {
             while let Some(keys) = typed.recv().await {
                 if to.write_all(&keys).await.is_err() {
                     break;
@@ -218,12 +208,11 @@ async fn attach(
         std::future::pending::<()>().await;
     };
     let sizes = async {
-        let (Some(screen), Ok(mut changes)) = (screen, signal(SignalKind::window_change())) else {
-            return std::future::pending().await;
-        };
+        let changes = has_screen.then(|| signal(SignalKind::window_change()).ok()).flatten();
+        let Some(mut changes) = changes else { return std::future::pending().await };
         loop {
-            if let Some(now) = tty::size(screen) {
-                size.send_replace(Some(now));
+            if let Some((width, height)) = terminal::size(io::stdin()) {
+                size.send_replace(Some(Size { width, height }));
             }
             changes.recv().await;
         }

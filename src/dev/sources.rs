@@ -2,24 +2,27 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     io::stderr,
-    os::{fd::AsFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use anyhow::{Context, Result};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::{process::Command, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::{
     project::Project,
     sync::{Here, Options, PodCount, SyncSource, above},
     watch::Watch,
 };
-use crate::exit::{Failure, Topic};
+use crate::{
+    exit::{Failure, Topic},
+    platform::{
+        files,
+        process::{self, ProcessGroup},
+    },
+};
 use diyadm_agent::protocol::{
     Bytes,
     transfer::{Mtime, What},
@@ -149,20 +152,17 @@ impl<'a> Sources<'a> {
     }
 
     async fn run_build(&self, build: &str) -> Result<bool> {
-        // The local stdout is for the application's output.
-        let output = stderr().as_fd().try_clone_to_owned().context("stderr is closed")?;
-        let mut child = Command::new("sh")
-            .args(["-c", build])
+        let mut child = process::shell(build)
             .current_dir(self.folder)
             .stdin(Stdio::null())
-            .stdout(output)
-            .process_group(0)
+            // The local stdout is for the application's output.
+            .stdout(stderr())
             .spawn()
             .context("the build could not be started")?;
-        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
+        let group = ProcessGroup::of(&child);
         let status = child.wait().await.context("the build cannot be waited for")?;
         // Processes that it left running are intended.
-        group.0 = None;
+        group.keep();
         Ok(status.success())
     }
 
@@ -172,10 +172,9 @@ impl<'a> Sources<'a> {
             let all = self.all.scan().await?;
             let folders: Vec<PathBuf> = self.all.folders(&all).collect();
             let entries = all.scan.entries.into_iter();
-            let files = entries.filter(|entry| entry.what != What::Folder);
-            let files =
-                files.filter(|entry| self.counts(Path::new(OsStr::from_bytes(&entry.path.0))));
-            let states = files.map(|entry| (entry.path, (entry.what, entry.mode, entry.mtime)));
+            let entries = entries.filter(|entry| entry.what != What::Folder);
+            let entries = entries.filter(|entry| self.counts(&files::local_path(&entry.path.0)));
+            let states = entries.map(|entry| (entry.path, (entry.what, entry.mode, entry.mtime)));
             self.watched = states.collect();
             if !self.watch.cover(folders.into_iter())? {
                 return Ok(());
@@ -303,19 +302,6 @@ fn changes(before: &Snapshot, after: &Snapshot) -> BTreeSet<Bytes> {
     let changed = after.iter().filter(differs).map(|(path, _)| path);
     let gone = before.keys().filter(|path| !after.contains_key(*path));
     changed.chain(gone).cloned().collect()
-}
-
-/// The processes of a build, which are killed if nobody waits for it any more: when only its shell
-/// ended, a compiler would stay behind.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // All processes may have ended a moment ago.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 /// Reads a project file.

@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     io,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +13,7 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use crate::{
     dev::watch::Watch,
     exit::{Failure, Topic},
+    platform::files,
 };
 use diyadm_agent::protocol::{
     Bytes, SentContent,
@@ -234,7 +233,7 @@ impl SyncSource {
         let single = self.way.file.is_some();
         let below =
             here.scan.entries.iter().filter(move |entry| !single && entry.what == What::Folder);
-        let below = below.map(|entry| self.root.join(OsStr::from_bytes(&entry.path.0)));
+        let below = below.map(|entry| self.root.join(files::local_path(&entry.path.0)));
         std::iter::once(self.root.clone()).chain(below)
     }
 
@@ -243,7 +242,7 @@ impl SyncSource {
         let Ok(path) = path.strip_prefix(&self.root) else { return false };
         match &self.way.file {
             Some((_, there)) => self.root.join(path) == self.library.at(there),
-            None => !here.ignored.leaves_out_bytes(path.as_os_str().as_bytes(), false),
+            None => !here.ignored.leaves_out_bytes(&files::path_bytes(path.as_os_str()), false),
         }
     }
 

@@ -13,7 +13,7 @@ use anyhow::{Error, Result};
 use http::HeaderValue;
 use kube::{Client, Config};
 
-use crate::exit::Failure;
+use crate::{exit::Failure, platform::files};
 
 mod address;
 mod credentials;
@@ -81,7 +81,7 @@ impl Access {
     /// # Errors
     /// [`crate::exit::Code::Unreachable`] where that is no usable configuration.
     pub(super) fn find(flag: Option<&Path>, context: Option<&str>) -> Result<Self> {
-        let files = Files::new(flag, env::var_os("KUBECONFIG"), env::var_os("HOME"));
+        let files = Files::new(flag, env::var_os("KUBECONFIG"), files::home());
         let kubeconfig = Kubeconfig::load(&files)?;
         let pod = in_cluster::Pod::find(Path::new(in_cluster::FOLDER));
         let context = context.filter(|context| !context.is_empty());

@@ -12,13 +12,9 @@ use std::{
 use anyhow::Result;
 use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use serde_json::Value;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-    time::sleep,
-};
+use tokio::{sync::mpsc, time::sleep};
 
-use self::{input::Input, usage::usages};
+use self::usage::usages;
 use crate::{
     exit::{Code, Failure, Topic},
     kubernetes::Cluster,
@@ -28,6 +24,11 @@ use crate::{
             applications::Agents, follow::News, sources::StatusSources, surroundings::Surroundings,
             watched::Watched,
         },
+    },
+    platform::{
+        process::terminate,
+        signals::{Signal, SignalKind, signal},
+        terminal::KeyInput,
     },
     screen::{self, Item, ItemKey, KeyAction, Model, Palette, Place, Request, Usage},
     status::Row,
@@ -39,7 +40,6 @@ use crate::{
 };
 
 mod child;
-mod input;
 mod rights;
 mod usage;
 
@@ -201,7 +201,7 @@ impl ScreenLoop<'_> {
         let mut signals = Signals::new()?;
         let mut resize = signal(SignalKind::window_change())?;
         let mut screen = FullScreen::enter()?;
-        let mut input = Input::new()?;
+        let mut input = KeyInput::new()?;
         // Nothing is drawn, and so nothing computed, where nothing has changed.
         let mut is_current = false;
         loop {
@@ -265,7 +265,7 @@ impl ScreenLoop<'_> {
         &self,
         words: &[String],
         signals: &mut Signals,
-        input: &mut Input,
+        input: &mut KeyInput,
     ) -> Result<Option<Code>> {
         let typed = words.iter().map(|word| crate::exit::quoted(word)).collect::<Vec<_>>();
         ui::line(&format!("$ {} {}", self.model.place().program, typed.join(" ")));
@@ -276,7 +276,7 @@ impl ScreenLoop<'_> {
                 code = signals.end() => {
                     // Ctrl-C is for the command alone.
                     if code != Code::Interrupted {
-                        child::terminate(&child);
+                        terminate(&mut child);
                         return Ok(Some(code));
                     }
                 }

@@ -2,18 +2,15 @@
 //! the old file and leaves nothing of the new one. Every command writes files with this module.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{CWD, RenameFlags, XattrFlags, fgetxattr, flistxattr, fsetxattr, renameat_with},
-    io::Errno,
+use crate::{
+    exit::{Failure, Topic},
+    platform::files,
 };
-
-use crate::exit::{Failure, Topic};
 
 /// A temporary file with its text. Removed unless it is moved to its final name.
 pub(crate) struct Staged {
@@ -53,7 +50,7 @@ impl Staged {
         let temporary = path.with_file_name(format!(".{name}.diyadm-{}", std::process::id()));
         // Left by a killed process with the same id.
         let _ = fs::remove_file(&temporary);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let file = files::create_new(&temporary, mode)?;
         let mut staged = Self { path: path.to_owned(), temporary, file, placed: false };
         write(&mut staged.file)?;
         staged.file.sync_all()?;
@@ -69,14 +66,7 @@ impl Staged {
 
     /// Renames it to its final name, unless that exists.
     fn place_new(mut self) -> io::Result<()> {
-        let (from, to) = (&self.temporary, &self.path);
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // A file system without an atomic operation for this.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_err() => {
-                fs::rename(from, to)?;
-            }
-            renamed => renamed?,
-        }
+        files::rename_new(&self.temporary, &self.path)?;
         self.placed = true;
         Ok(())
     }
@@ -131,41 +121,6 @@ pub(crate) fn create(path: &Path, text: &str, mode: u32) -> io::Result<File> {
     let file = staged.file.try_clone()?;
     staged.place_new()?;
     Ok(file)
-}
-
-/// Copies the extended attributes of `from` to `to`, including access control lists and security
-/// labels.
-///
-/// # Errors
-/// One that cannot be kept.
-pub(crate) fn keep_attributes(from: &File, to: &File) -> io::Result<()> {
-    // Attributes that the kernel computes from the content are not copied.
-    const OF_CONTENT: [&[u8]; 2] = [b"security.evm", b"security.ima"];
-    let names = match read_whole(|buffer| flistxattr(from, buffer)) {
-        // A file system without attributes.
-        Err(Errno::NOTSUP) => return Ok(()),
-        names => names?,
-    };
-    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    for name in names.filter(|name| !OF_CONTENT.contains(name)) {
-        let copied = read_whole(|buffer| fgetxattr(from, name, buffer))
-            .and_then(|value| fsetxattr(to, name, &value, XattrFlags::empty()));
-        copied.map_err(|error| {
-            let name = String::from_utf8_lossy(name);
-            io::Error::other(format!("its attribute {name} cannot be preserved: {error}"))
-        })?;
-    }
-    Ok(())
-}
-
-/// Linux's limit of a value, and of a list of names.
-const LONGEST_ATTRIBUTE: usize = 64 << 10;
-
-fn read_whole(read: impl FnOnce(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    let mut buffer = vec![0; LONGEST_ATTRIBUTE];
-    let length = read(&mut buffer)?;
-    buffer.truncate(length);
-    Ok(buffer)
 }
 
 /// The error for an unwritable file; `flag` sets another path, `--out DIR`.

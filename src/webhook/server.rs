@@ -26,7 +26,6 @@ use crate::{
 use connection::Port;
 use metrics::Metrics;
 use peers::{Peers, Stage};
-pub use process::protect_memory;
 pub use tls::Tls;
 
 mod connection;

@@ -2,23 +2,18 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsStr,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileExt, MetadataExt},
-    },
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
-use rustix::fs::{Mode, OFlags};
 use zstd::bulk::Compressor;
 
 use super::{PodCount, scan::mtime};
+use crate::platform::files::{self, Stamp, stamp};
 use diyadm_agent::{
     chunks::{SMALL, cut},
     protocol::{
@@ -52,9 +47,6 @@ enum Body {
     Chunks(Vec<Chunk>),
 }
 
-/// Identifies an unchanged file.
-pub(super) type Stamp = (u64, u64, i64, i64, i64, i64);
-
 /// The files below a folder.
 #[derive(Debug)]
 pub(crate) struct Library {
@@ -87,15 +79,13 @@ impl Library {
     pub(crate) fn at(&self, path: &Bytes) -> PathBuf {
         match &self.only {
             Some((there, here)) if there == path => self.root.join(here),
-            _ => self.root.join(OsStr::from_bytes(&path.0)),
+            _ => self.root.join(files::local_path(&path.0)),
         }
     }
 
     /// Opens a local file.
     pub(super) fn open(&self, path: &Bytes) -> io::Result<File> {
-        // Without following a new link, and without waiting for a pipe's writer.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?))
+        files::open_file(&self.at(path))
     }
 
     /// A file's content; blocks.
@@ -157,7 +147,7 @@ impl Library {
             offset += chunks[at..*index].iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
             at = *index;
             plain.resize(chunks[at].length as usize, 0);
-            let read = file.as_ref().map(|file| file.read_exact_at(&mut plain, offset));
+            let read = file.as_ref().map(|file| At(file, offset).read_exact(&mut plain));
             if !matches!(read, Some(Ok(()))) {
                 plain.fill(0);
             }
@@ -250,13 +240,6 @@ impl Packer {
     }
 }
 
-/// The identity of a file.
-pub(super) fn stamp(meta: &Metadata) -> Stamp {
-    // The change time reveals writes that reset the modification time.
-    let (s, ns) = (meta.ctime(), meta.ctime_nsec());
-    (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec(), s, ns)
-}
-
 fn read_content(file: &File) -> io::Result<Content> {
     let mut tries = 0;
     loop {
@@ -267,7 +250,7 @@ fn read_content(file: &File) -> io::Result<Content> {
         let changing = stamp(&file.metadata()?) != stamp(&before);
         tries += 1;
         if !changing || tries == TRIES {
-            let (mode, mtime) = (before.mode() & 0o777, mtime(&before));
+            let (mode, mtime) = (files::mode(&before), mtime(&before));
             return Ok(Content { size, hash, mode, mtime, cut, body, changing });
         }
         thread::sleep(PAUSE);
@@ -304,7 +287,7 @@ struct At<'a>(&'a File, u64);
 
 impl Read for At<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.read_at(buffer, self.1)?;
+        let read = files::read_at(self.0, buffer, self.1)?;
         self.1 += read as u64;
         Ok(read)
     }

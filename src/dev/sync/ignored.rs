@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +14,10 @@ use ignore::{
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-use crate::exit::{Failure, Topic};
+use crate::{
+    exit::{Failure, Topic},
+    platform::files,
+};
 
 /// The ignore files of each folder. The last matching pattern is used.
 pub(crate) const FILES: [&str; 2] = [".gitignore", ".diyadmignore"];
@@ -100,10 +102,10 @@ impl Ignored {
     /// Whether a path below the root, without further information, is excluded, itself or with a
     /// parent folder.
     pub(crate) fn leaves_out_bytes(&self, path: &[u8], is_folder: bool) -> bool {
-        let path = Path::new(OsStr::from_bytes(path));
+        let path = files::local_path(path);
         let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
         above.into_iter().any(|folder| self.leaves_out(folder, true))
-            || self.leaves_out(path, is_folder)
+            || self.leaves_out(&path, is_folder)
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::{
     ffi::OsStr,
-    os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
 
-use crate::exit::{Failure, Topic, quoted};
+use crate::{
+    exit::{Failure, Topic, quoted},
+    platform::files,
+};
 use diyadm_agent::protocol::Bytes;
 
 /// `deploy/web:/app` as a workload and a path. With a selector the workload is empty.
 pub(crate) fn destination(text: &OsStr) -> Result<(String, Bytes), Failure> {
-    let bytes = text.as_bytes();
+    let bytes = files::argument_bytes(text.to_owned());
     let wrong = || {
         let shown = text.to_string_lossy();
         let what = format!("{shown:?} has no path in the container.");
@@ -79,10 +81,11 @@ impl SyncPaths {
             )
         };
         let own = source.file_name().ok_or_else(nameless)?;
+        let own_bytes = files::path_bytes(own);
         let parent = source.parent().filter(|parent| !parent.as_os_str().is_empty());
         let from = parent.unwrap_or(Path::new(".")).to_owned();
         let (folder, (root, name)) = if to.0.ends_with(b"/") {
-            (None, (root, own.as_bytes()))
+            (None, (root, &*own_bytes))
         } else {
             let parts = match root.iter().rposition(|byte| *byte == b'/') {
                 Some(0) => (&b"/"[..], &root[1..]),
@@ -117,7 +120,7 @@ impl SyncPaths {
     /// The same file into the path, if that is a folder; as in `cp`.
     pub(super) fn inside(&self) -> Option<Self> {
         let (here, _) = self.file.as_ref()?;
-        let file = Some((here.clone(), Bytes(here.as_os_str().as_bytes().to_vec())));
+        let file = Some((here.clone(), Bytes(files::path_bytes(here.as_os_str()).into_owned())));
         Some(Self { from: self.from.clone(), root: self.folder.clone()?, file, folder: None })
     }
 
@@ -131,8 +134,8 @@ impl SyncPaths {
 
 /// A normalized path for comparison: `./x/` is `x`. A `..` stays, since its parent may be a link.
 pub(crate) fn without_dots(path: &[u8]) -> PathBuf {
-    let all = Path::new(OsStr::from_bytes(path)).components();
-    all.filter(|part| *part != Component::CurDir).collect()
+    let path = files::local_path(path);
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// Without trailing slashes, except for the root.

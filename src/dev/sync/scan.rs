@@ -2,16 +2,13 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileTypeExt, MetadataExt},
-    },
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 
 use super::{ignored::Ignored, plan::leads_out};
+use crate::platform::files;
 use diyadm_agent::protocol::{
     Bytes,
     transfer::{Entry, Mtime, What},
@@ -102,20 +99,22 @@ pub(crate) fn entry(path: &Path, at: &Path) -> io::Result<Option<Entry>> {
     let what = if kind.is_dir() {
         What::Folder
     } else if kind.is_symlink() {
-        What::Link { to: Bytes(fs::read_link(at)?.as_os_str().as_bytes().to_vec()) }
+        What::Link { to: bytes(&fs::read_link(at)?) }
     } else if kind.is_file() {
         What::File { size: meta.len(), hash: None }
     } else {
-        debug_assert!(
-            kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
-        );
+        // A pipe, a socket or a device.
         return Ok(None);
     };
-    let path = Bytes(path.as_os_str().as_bytes().to_vec());
-    Ok(Some(Entry { path, what, mode: meta.mode() & 0o777, mtime: mtime(&meta) }))
+    Ok(Some(Entry { path: bytes(path), what, mode: files::mode(&meta), mtime: mtime(&meta) }))
+}
+
+fn bytes(path: &Path) -> Bytes {
+    Bytes(files::path_bytes(path.as_os_str()).into_owned())
 }
 
 /// Its modification time.
 pub(crate) fn mtime(meta: &fs::Metadata) -> Mtime {
-    Mtime { s: meta.mtime(), ns: u32::try_from(meta.mtime_nsec()).unwrap_or_default() }
+    let (s, ns) = files::mtime(meta);
+    Mtime { s, ns }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Command, ExitStatus, Stdio},
     sync::Arc,
@@ -20,7 +19,7 @@ use super::{
     path::resolve,
     trust::Identity,
 };
-use crate::{exit::quoted, ui, yaml};
+use crate::{exit::quoted, platform::process::signal_of, ui, yaml};
 
 /// What a plugin reads from its environment.
 const EXEC_INFO: &str = "KUBERNETES_EXEC_INFO";
@@ -45,7 +44,7 @@ impl Plugin {
     pub(super) fn from_fields(fields: &ConfigFields<'_>, folder: &Path) -> Result<Self> {
         let mut command = fields.text("command")?;
         // A name without a path is searched on PATH.
-        if command.contains('/') {
+        if command.contains(std::path::is_separator) {
             resolve(&mut command, folder);
         }
         let api_version = fields.text("apiVersion")?;
@@ -209,7 +208,7 @@ impl Plugin {
 }
 
 fn ended(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
+    match (status.code(), signal_of(status)) {
         (Some(code), _) => format!("failed with exit code {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "failed".to_owned(),

@@ -6,12 +6,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, ErrorKind},
+    io,
     path::Path,
 };
 
 use anyhow::{Context, Result};
-use rustix::fs::{FlockOperation, flock};
 
 use super::{RequestedCertificates, now, print_source};
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
         webhook_names,
     },
     pki::{self, Facts, Fault, KeyFault},
+    platform::files::lock_folder,
     ui::terminal::Terminal,
 };
 
@@ -119,20 +119,14 @@ fn compare(args: &InitArgs, asked: &RequestedCertificates<'_>, dir: &Path) -> Re
 struct Folder {
     new: NewFolders,
     /// Dropping it releases the lock.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Folder {
     /// Creates it if necessary, and waits for other writers.
     fn lock(dir: &Path) -> io::Result<Self> {
         let new = NewFolders::create(dir)?;
-        let lock = File::open(dir)?;
-        match flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from) {
-            // A file system that cannot lock folders, such as NFS.
-            Err(error) if error.kind() != ErrorKind::Interrupted => {}
-            other => other?,
-        }
-        Ok(Self { new, _lock: lock })
+        Ok(Self { new, _lock: lock_folder(dir)? })
     }
 }
 

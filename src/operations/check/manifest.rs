@@ -1,8 +1,7 @@
 //! `diyadm check --manifest FILE [--fix]`: checks and fixes the API server's static Pod.
 
 use std::{
-    fs::{self, File, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt, fchown},
+    fs::{self, File},
     path::{Component, Path, PathBuf},
 };
 
@@ -16,6 +15,7 @@ use crate::{
         flags::check::CheckArgs,
         staged_files::{self, NewFolders, Staged, unwritable},
     },
+    platform::files::{copy_mode, copy_ownership},
     report::ReportFormat,
     ui::terminal::{self, Terminal},
     webhook::checks::{Finding, static_pod},
@@ -148,7 +148,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     let mut made =
         NewFolders::create(&backups).map_err(|error| unwritable(&backups, &error, flag))?;
     let meta = fs::metadata(&file)?;
-    let alike = |file: &File| file.set_permissions(Permissions::from_mode(meta.mode()));
+    let alike = |file: &File| copy_mode(&meta, file);
     let name = name.to_string_lossy();
     let kept = backups.join(format!("{name}.{}", certificates::now()?));
     staged_files::create(&kept, old, 0o600)
@@ -157,8 +157,7 @@ fn replace(file: &Path, old: &str, new: &str, backup: Option<&Path>) -> Result<P
     let replaced = || {
         let staged = Staged::new(&file, new, 0o600)?;
         alike(&staged.file)?;
-        fchown(&staged.file, Some(meta.uid()), Some(meta.gid()))?;
-        staged_files::keep_attributes(&File::open(&file)?, &staged.file)?;
+        copy_ownership(&File::open(&file)?, &staged.file)?;
         staged.place()
     };
     match replaced() {

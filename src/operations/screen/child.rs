@@ -1,10 +1,11 @@
 //! The command that a key runs: this program again, on the terminal, as if the user had typed it.
 
-use std::{env, os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::{env, process::ExitStatus};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+
+use crate::platform::process::{set_name, signal_of};
 
 /// Starts it with these arguments.
 pub(super) fn start(words: &[String]) -> Result<Child> {
@@ -12,18 +13,9 @@ pub(super) fn start(words: &[String]) -> Result<Child> {
     let mut command = Command::new(program);
     if let Some(name) = env::args_os().next() {
         // kubectl's plugin has another name.
-        command.arg0(name);
+        set_name(&mut command, name);
     }
     command.args(words).spawn().context("diyadm cannot be started again")
-}
-
-/// Stops it in order.
-pub(super) fn terminate(child: &Child) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(id) = id {
-        // It may have ended.
-        let _ = kill_process(id, Signal::TERM);
-    }
 }
 
 /// Whether it left nothing to read: a shell that the user has left.
@@ -33,7 +25,7 @@ pub(super) fn needs_no_look(words: &[String], status: ExitStatus) -> bool {
 
 /// `done`, `exit code 1`
 pub(super) fn shown(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
+    match (status.code(), signal_of(status)) {
         (Some(0), _) => "done".to_owned(),
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -22,10 +22,7 @@ use actix_web::{
     web::ServiceConfig,
 };
 use openssl::ssl::{Ssl, SslAcceptor};
-use rustix::{
-    net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size},
-    time::{ClockId, clock_gettime},
-};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -33,6 +30,8 @@ use tokio::{
     time::sleep_until,
 };
 use tokio_openssl::SslStream;
+
+use crate::platform::process::thread_nanos;
 
 use super::{
     HEAD_TIMEOUT, LAST_ANSWERS,
@@ -68,8 +67,9 @@ impl Port {
         started: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Server> {
         // Connections that are accepted inherit both.
-        set_socket_send_buffer_size(&self.listener, SEND_BUFFER)?;
-        set_socket_recv_buffer_size(&self.listener, RECEIVE_BUFFER)?;
+        let socket = SockRef::from(&self.listener);
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         let Self { name, listener, tls, keep_alive, workers, peers } = self;
         let builder = Server::build()
             .workers(workers)
@@ -246,9 +246,9 @@ impl<F: Future> Future for InTurn<F> {
             turn = Some(ready!(waiting.as_mut().poll(cx)));
             self.waiting = None;
         }
-        let began = processor_nanos();
+        let began = thread_nanos();
         let ended = self.work.as_mut().poll(cx);
-        let spent = processor_nanos().saturating_sub(began);
+        let spent = thread_nanos().saturating_sub(began);
         self.estimate = spent.max(self.estimate / 2);
         self.connection.spend(spent, turn);
         ended
@@ -281,11 +281,4 @@ async fn wait(turn: Turn, estimate: Duration) -> Turn {
             }
         }
     }
-}
-
-/// Time of this thread on a processor.
-pub(super) fn processor_nanos() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000
-        + u64::try_from(time.tv_nsec).unwrap_or_default()
 }

@@ -25,11 +25,12 @@ use prometheus_client::{
 use super::{
     log,
     peers::{CLOSED, Peers, Resource},
-    process, rules,
+    rules,
     tls::Counters,
 };
 use crate::{
     kinds::{self, SERVICE},
+    platform::process::usage,
     webhook::admission::Record,
 };
 
@@ -169,7 +170,7 @@ struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (descriptors, resident) = process::usage();
+        let (descriptors, resident) = usage();
         gauge(&mut encoder, "process_open_fds", "Open file descriptors.", descriptors)?;
         let help = "Resident memory in bytes.";
         gauge(&mut encoder, "process_resident_memory_bytes", help, resident)

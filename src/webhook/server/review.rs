@@ -23,10 +23,10 @@ use tokio::task::yield_now;
 
 use super::{
     Shared,
-    connection::processor_nanos,
     peers::{Connection, Hold, Resource, Stage},
 };
 use crate::{
+    platform::process::thread_nanos,
     ui::text::escaped,
     webhook::admission::{self, Answer},
     workload::Rules,
@@ -114,9 +114,9 @@ async fn handle(
     }
     let (connection, shared) = (connection.clone(), shared.clone());
     let large = move || {
-        let began = processor_nanos();
+        let began = thread_nanos();
         let response = decide(&body.bytes, &shared, review);
-        connection.spend(processor_nanos().saturating_sub(began), None);
+        connection.spend(thread_nanos().saturating_sub(began), None);
         (response, body, place, connection)
     };
     let done = tokio::task::spawn_blocking(large).await;

@@ -12,9 +12,10 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use socket2::SockRef;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +163,7 @@ fn flow(shared: &Shared, mut from: TcpStream, mut to: TcpStream) {
         for stream in state.open.drain(..) {
             // What is waiting in a read wakes up; with the last of them the connection is reset.
             let how = if cut.end == End::Reset { Shutdown::Read } else { Shutdown::Both };
-            let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-            setsockopt(&stream, Linger, &now).unwrap();
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
             let _ = stream.shutdown(how);
         }
         return;

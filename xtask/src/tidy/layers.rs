@@ -3,7 +3,7 @@
 use super::imports::imports;
 
 /// The modules of the library, from the top down.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "commands",
     "doc_tables",
     "cli",
@@ -28,6 +28,7 @@ const LAYERS: [&str; 24] = [
     "kinds",
     "json",
     "version",
+    "platform",
 ];
 /// What may import everything: the program, and the crate's root.
 const ROOTS: [&str; 2] = ["main", "lib"];

@@ -3,20 +3,17 @@
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use tar::{EntryType, Header};
 
 use super::{
-    super::{
-        content::{Library, Stamp, stamp},
-        scan::mtime,
-    },
+    super::{content::Library, scan::mtime},
     script::Came,
     sum::Tool,
 };
+use crate::platform::files::{self, Stamp, stamp};
 use diyadm_agent::protocol::{Bytes, transfer::Mtime};
 
 /// Number of files that share one checksum.
@@ -39,7 +36,7 @@ impl Going {
     /// Reads the metadata of a file.
     pub(super) fn stat(library: &Library, path: &Bytes) -> io::Result<Self> {
         let meta = library.open(path)?.metadata()?;
-        let (path, mode) = (path.clone(), meta.mode() & 0o777);
+        let (path, mode) = (path.clone(), files::mode(&meta));
         Ok(Self { path, mode, stamp: stamp(&meta), size: meta.len() })
     }
 }

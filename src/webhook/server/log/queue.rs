@@ -8,7 +8,6 @@
 use std::{
     io::{self, Write},
     mem,
-    os::fd::AsFd,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -68,7 +67,7 @@ impl Queue {
     }
 
     /// Writes for ever.
-    fn write_to(&self, file: impl AsFd) {
+    fn write_to(&self, mut file: impl Write) {
         let mut text = Vec::new();
         loop {
             let mut waiting = self.lock();
@@ -85,7 +84,7 @@ impl Queue {
             mem::swap(&mut text, &mut waiting.text);
             let lines = mem::take(&mut waiting.lines);
             drop(waiting);
-            let written = write_all(&file, &text);
+            let written = write_all(&mut file, &text);
             if written < text.len() {
                 let end = memchr::memchr_iter(b'\n', &text[..written]).count();
                 self.lost.fetch_add(lines - (end as u64).min(lines), Relaxed);
@@ -102,13 +101,13 @@ impl Queue {
 }
 
 /// Returns how many of the bytes could be written.
-fn write_all(file: &impl AsFd, text: &[u8]) -> usize {
+fn write_all(file: &mut impl Write, text: &[u8]) -> usize {
     let mut written = 0;
     while written < text.len() {
-        match rustix::io::write(file, &text[written..]) {
+        match file.write(&text[written..]) {
             Ok(0) => break,
             Ok(more) => written += more,
-            Err(rustix::io::Errno::INTR) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }

@@ -1,0 +1,6 @@
+//! Windows.
+
+pub(crate) mod files;
+pub(crate) mod process;
+pub(crate) mod signals;
+pub(crate) mod terminal;
