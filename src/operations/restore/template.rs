@@ -77,9 +77,8 @@ async fn try_restore(
                 "{} stays empty: a policy emptied it when it was created, and saved no original.",
                 operation.shown(found)
             );
-            let hint = format!(
-                "Delete it, and create it again from its manifest without {LABEL}: {ENABLED}."
-            );
+            let hint =
+                format!("Delete it, and create it from its manifest without {LABEL}: {ENABLED}.");
             return Err(Failure::no(Topic::EmptiedAgain, what, hint).into());
         }
         (None, _) => {
