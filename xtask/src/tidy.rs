@@ -61,6 +61,10 @@ const SHELL: [&str; 12] = [
     "crate::webhook::server",
 ];
 
+/// What only `src/platform` says: calls of one operating system.
+const SYSTEM: [&str; 6] =
+    ["rustix", "signal_hook", "std::os::unix", "std::os::windows", "std::os::fd", "signal::unix"];
+
 /// Prints each broken rule.
 pub(crate) fn run() -> Result<ExitCode> {
     let broken = look(paths::root())?;
@@ -135,6 +139,10 @@ fn rules(name: &str, text: &str) -> Vec<String> {
     if !is_test(name) {
         broken.extend(layers::broken(name, &code));
     }
+    if name.starts_with("src/") && !name.starts_with("src/platform/") && !is_test(name) {
+        let words = SYSTEM.into_iter().filter(|word| code.contains(word));
+        broken.extend(words.map(|word| format!("says {word}, which is for src/platform")));
+    }
     let mut pure = PURE.iter().filter_map(|pure| module.strip_prefix(pure));
     if pure.any(|rest| rest.starts_with(['/', '.'])) {
         for (line, word) in code.lines().flat_map(|line| SHELL.map(|word| (line, word))) {
@@ -180,6 +188,15 @@ mod tests {
         assert_eq!(rules("src/pki.rs", inline).len(), 0);
         let elsewhere = "//! x\n#[cfg(test)]\npub(super) mod tests;\nuse std::fs;\n";
         assert_eq!(rules("src/pki.rs", elsewhere).len(), 1);
+    }
+
+    #[test]
+    fn only_platform_makes_system_calls() {
+        let text = "//! x\nuse std::os::unix::fs::MetadataExt;\nuse rustix::fs;\n";
+        assert_eq!(rules("src/dev/x.rs", text).len(), 2);
+        for name in ["src/platform/unix/x.rs", "src/dev/x/tests.rs", "crates/agent/src/x.rs"] {
+            assert_eq!(rules(name, text), [""; 0], "{name}");
+        }
     }
 
     #[test]
