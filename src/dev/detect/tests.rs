@@ -46,7 +46,7 @@ fn detected_project_file_parses() {
             "target/x86_64-unknown-linux-musl/debug/x",
             "/tmp/app",
         ),
-        (&[("pyproject.toml", "")], ".", "python"),
+        (&[("pyproject.toml", "")], ".", "sh"),
         (&[], ".", "sh"),
     ] {
         let text = detected(files).unwrap();
