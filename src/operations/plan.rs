@@ -136,6 +136,7 @@ async fn decide(
             interceptor @ (Interceptor::Webhook(_) | Interceptor::Policy(_)) => {
                 decided.does = Does::Pods;
                 decided.warnings.extend(opt_out::ignored_annotations(&found.object));
+                decided.warnings.extend(opt_out::ignored_shape(&found.object, &interceptor));
                 let who = interceptor.shown().unwrap_or_default();
                 decided.why = format!("{who} empties them when they are created");
                 decided.hint = "The flags of its installation decide how; `diyadm rules explain` \

@@ -367,5 +367,15 @@ fn commands_know_pods_emptied_by_a_policy() {
     wait_until("a Pod is as written", || !list().iter().all(|pod| emptied(&pod)));
     empty(&["--wait=false"]).code(0).stderr_has("is not opted out any more");
     assert_eq!(cluster.get(name, "deploy/web").pointer(says_no), None);
+
+    // A policy leaves the Pod's shape as it is, and the commands say so.
+    let shape = r#"{"env":{"A":"1"}}"#;
+    let template = json!({ "metadata": { "annotations": { "diyadm.io/shape": shape } } });
+    let patch = json!({ "spec": { "template": template } }).to_string();
+    cluster.kubectl(&["-n", name, "patch", "deploy/web", "-p", &patch], "");
+    let ignored = format!("policy {name} ignores the annotation diyadm.io/shape");
+    let plan = scene.plan(&[&["deploy/web"], &pods[..]].concat()).code(0).stdout;
+    assert!(plan.contains(&ignored), "{plan}");
+    empty(&["--dry-run=server"]).code(0).stderr_has(&ignored);
     scene.diyadm(&["uninstall", "--service", name, "--label", &label]).code(0);
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     kinds::Kind,
     kubernetes::FIELD_MANAGER,
-    operations::change::played,
-    workload::{LABEL, ParsedObject, Refusal, Subject},
+    operations::{change::played, intercept::Interceptor},
+    workload::{LABEL, ParsedObject, Refusal, SHAPE, Subject, pod_from_template},
 };
 
 /// Whether the pod template was opted out by an earlier restore at level pod.
@@ -40,6 +40,18 @@ pub(crate) fn ignored_annotations(object: &ParsedObject) -> Option<String> {
             "at level pod only its Pods count, and its own annotation {} is ignored: write it \
              into the pod template",
             keys.join(", ")
+        )
+    })
+}
+
+/// A warning about the Pod's shape, which a policy cannot change.
+pub(crate) fn ignored_shape(object: &ParsedObject, interceptor: &Interceptor) -> Option<String> {
+    let Interceptor::Policy(name) = interceptor else { return None };
+    let pod = pod_from_template::pod(object)?;
+    pod["metadata"]["annotations"][SHAPE].is_string().then(|| {
+        format!(
+            "policy {name} ignores the annotation {SHAPE}: only the webhook, or `diyadm empty` \
+             without `--level pod`, changes the Pod's shape"
         )
     })
 }

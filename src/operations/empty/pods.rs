@@ -42,7 +42,8 @@ async fn try_empty(
     found: &LiveObject,
 ) -> Result<(ParsedObject, Vec<Value>, bool)> {
     let shown = operation.shown(found);
-    if webhooks.of_pods(operation.cluster, found).await == Interceptor::Nobody {
+    let interceptor = webhooks.of_pods(operation.cluster, found).await;
+    if interceptor == Interceptor::Nobody {
         let what = format!(
             "{shown} stays as it is: at level pod a webhook or policy empties Pods when they are \
              created, and namespace {} has none.",
@@ -51,7 +52,11 @@ async fn try_empty(
         let hint = Webhooks::advice_for_pods(operation.cluster).await;
         return Err(Failure::no(Topic::Installation, what, hint).into());
     }
-    if let Some(warning) = opt_out::ignored_annotations(&found.object) {
+    let ignored = [
+        opt_out::ignored_annotations(&found.object),
+        opt_out::ignored_shape(&found.object, &interceptor),
+    ];
+    for warning in ignored.into_iter().flatten() {
         operation.terminal.warn(&format!("{shown}: {warning}"));
     }
     let later = format!("{shown}: its new Pods are empty from now on");
