@@ -1,5 +1,5 @@
 //! What operating systems do differently: files, processes, signals and terminals. No other module
-//! makes system calls; each system has the same functions.
+//! makes calls of one system; each system has the same functions.
 //!
 //! The agent, which runs in containers, is for Linux alone.
 

@@ -132,8 +132,8 @@ fn installer(names: &Names<'_>) -> Rights {
     let rules = format!("{service}-rules");
     // The objects of `render --expire`, which `uninstall` deletes.
     let expire = format!("{service}-expire");
-    let in_namespaces = format!("{expire}-{namespace}");
-    let of_cluster = format!("{in_namespaces}-cluster");
+    let of_cluster = format!("{expire}-{namespace}");
+    let in_namespaces = format!("{of_cluster}:workloads");
     let removed = &["get", "delete"];
     // `uninstall --restore` restores.
     let mut namespaced = workloads();

@@ -8,7 +8,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    io::{self, StderrLock, StdoutLock, Write},
+    io::{self, IsTerminal as _, StderrLock, StdoutLock, Write},
     path::Path,
     sync::LazyLock,
 };
@@ -89,7 +89,7 @@ fn message(text: &str) {
     }
     // Then a message begins on a line of its own, since what another program has written is to stay,
     // and its lines end in a carriage return.
-    let is_raw = platform::has_raw_terminal();
+    let is_raw = platform::has_raw_terminal() && io::stderr().is_terminal();
     if is_raw && text == ERASE {
         return;
     }

@@ -87,7 +87,7 @@ impl Bound {
         Err(Failure::no(
             Topic::PortInUse,
             "No local port is free for both IPv4 and IPv6.",
-            "Name one.",
+            "Use a fixed local port: `8080:8080`.",
         )
         .into())
     }

@@ -100,9 +100,9 @@ impl Tty {
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        set_raw(false);
         // A closed terminal needs nothing.
         let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
+        set_raw(false);
     }
 }
 

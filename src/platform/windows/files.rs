@@ -89,8 +89,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     // A second name, which never replaces; not every file system has it.
     match fs::hard_link(from, to) {
         Ok(()) => fs::remove_file(from),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        Err(_) => fs::rename(from, to),
+        Err(_) if to.symlink_metadata().is_err() => fs::rename(from, to),
+        Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
     }
 }
 

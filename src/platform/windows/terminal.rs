@@ -99,10 +99,10 @@ impl Tty {
 
 impl Drop for Tty {
     fn drop(&mut self) {
-        set_raw(false);
         let (console, mode) = &self.before;
         // A closed terminal needs nothing.
         let _ = console.set_mode(*mode);
+        set_raw(false);
     }
 }
 
@@ -161,8 +161,7 @@ fn bytes(key: KeyEvent) -> Vec<u8> {
     bytes
 }
 
-/// Keys of a raw terminal, read only while someone waits for them: meanwhile they may be for another
-/// program.
+/// Keys of a raw terminal, read only while a caller waits: at other times they may be for another program.
 pub(crate) struct KeyInput {
     /// `None` when the terminal is gone.
     keys: mpsc::Receiver<Option<KeyEvent>>,
@@ -192,7 +191,7 @@ impl KeyInput {
         thread::spawn(move || {
             let key = next_key(&is_stopped);
             if key.is_some() || !is_stopped.load(Relaxed) {
-                // Nobody is there any more.
+                // The receiver may have been dropped.
                 let _ = sender.blocking_send(key);
             }
         });

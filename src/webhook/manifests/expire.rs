@@ -78,8 +78,8 @@ pub fn expire_rights(names: &Names<'_>, name: &str, scope: &ExpireScope) -> Vec<
     let &Names { namespace, service, .. } = names;
     let labels = json!({ "app": service });
     let version = format!("{GROUP}/v1");
-    let in_namespaces = format!("{name}-{namespace}");
-    let of_cluster = format!("{in_namespaces}-cluster");
+    let of_cluster = format!("{name}-{namespace}");
+    let in_namespaces = format!("{of_cluster}:workloads");
     let role = |name: &str, rules: Vec<Value>| {
         json!({
             "apiVersion": version, "kind": "ClusterRole",
