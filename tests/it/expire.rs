@@ -198,6 +198,11 @@ fn rights_of_the_cron_job_are_enough_in_its_namespaces() {
         run.code == Some(0) && !run.stderr.contains("may not")
     });
     expire().stderr_has("No workload has expired.");
+    // A namespace without the rights is named once, and does not keep the others.
+    let some = ["expire", "--kubeconfig", "expire.kubeconfig", "--namespaces"];
+    let run = diyadm(folder, &[&some[..], &[&format!("default,{name},default")]].concat()).code(3);
+    assert!(run.stderr.contains("error: 1 of 2 namespaces could not be read."), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("namespace default: ").count(), 1, "{}", run.stderr);
     let empty = ["deploy/web", "sts/web", "ds/web", "cj/web", "--wait=false"];
     let empty = [&["empty"], &empty[..], &["--for", "1ms", "--hold-autoscalers"]].concat();
     cluster.run(&empty).code(0);

@@ -1,10 +1,12 @@
 //! `diyadm expire`: restores the workloads that have expired.
 
-use anyhow::{Error, Result};
+use std::collections::BTreeSet;
+
+use anyhow::Result;
 
 use super::{RestoreOptions, restore_all};
 use crate::{
-    exit::{self, Code},
+    exit::{self, Code, Failure},
     kubernetes::targets::{self, LiveObject, Selection, Targets},
     operations::{Operation, intercept::Webhooks},
     workload::EXPIRES,
@@ -14,25 +16,27 @@ use crate::{
 /// `namespaces`, or without any, in that of the targets.
 pub(crate) async fn expire(operation: &Operation<'_>, namespaces: &[String]) -> Result<Code> {
     let mut expired = Vec::new();
-    let mut unread: Option<Error> = None;
+    let mut unread = Vec::new();
+    let namespaces: BTreeSet<_> = namespaces.iter().collect();
     if namespaces.is_empty() {
         expired = find(operation, operation.targets).await?;
     }
-    for namespace in namespaces {
-        let targets = Targets { namespace: Some(namespace.clone()), ..operation.targets.clone() };
+    for namespace in &namespaces {
+        let targets =
+            Targets { namespace: Some((*namespace).clone()), ..operation.targets.clone() };
         match find(operation, &targets).await {
             Ok(found) => expired.extend(found),
-            // The other namespaces do not wait for this one.
+            // Continue with the other namespaces.
             Err(error) => {
                 let hint = exit::hint(&error).unwrap_or_default();
                 let what = format!("namespace {namespace}: {error:#}");
                 operation.terminal.failed(&what, None, hint);
-                unread = Some(error);
+                unread.push(error);
             }
         }
     }
     let done = if expired.is_empty() {
-        if unread.is_none() {
+        if unread.is_empty() {
             operation.terminal.say("No workload has expired.");
         }
         Vec::new()
@@ -43,10 +47,13 @@ pub(crate) async fn expire(operation: &Operation<'_>, namespaces: &[String]) -> 
     };
     let printed = operation.print(&done);
     let code = operation.end(done, "restored")?;
-    printed.map(|()| unread.map_or(Ok(code), Err))?
+    printed?;
+    let Some(error) = unread.last() else { return Ok(code) };
+    let what = format!("{} of {} namespaces could not be read.", unread.len(), namespaces.len());
+    Err(Failure::made_of(exit::code(error), exit::topic(error), what, "").into())
 }
 
-/// The targets that have expired. Of all others nothing is kept in memory.
+/// The targets that have expired. Other objects are not kept in memory.
 async fn find(operation: &Operation<'_>, targets: &Targets) -> Result<Vec<LiveObject>> {
     let has_end =
         |object: &serde_json::Value| object["metadata"]["annotations"].get(EXPIRES).is_some();
