@@ -207,11 +207,16 @@ impl Operation<'_> {
             return Ok(Some(why.to_owned()));
         }
         let what = format!("{error:#} Pod {name} stays as it was.");
+        let (topic, with) = if error::is_forbidden(&error) {
+            (Topic::Forbidden, " with the needed right")
+        } else {
+            (exit::topic(&error).unwrap_or(Topic::Rejected), "")
+        };
         let hint = format!(
-            "Its controller does not replace it; delete it with the needed right: `{}`.",
+            "Its controller does not replace it; delete it{with}: `{}`.",
             delete_pods(found)
         );
-        Err(Failure::no(Topic::Forbidden, what, hint).into())
+        Err(Failure::no(topic, what, hint).into())
     }
 }
 
