@@ -313,7 +313,7 @@ impl Cluster {
         let sent = self.send(Verb::Delete, &format!("{path}/{name}"), request).await;
         match error::absent(sent) {
             // If the answer to the first attempt was lost, the deletion has changed the version.
-            Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => {
+            Err(error) if error::is_conflict(&error) => {
                 let place = text("namespace").unwrap_or_default();
                 let now = self.get(kind, &place, &name).await?;
                 let ends = now.is_none_or(|now| {

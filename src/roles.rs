@@ -37,6 +37,20 @@ pub struct Names<'a> {
     pub secret: &'a str,
 }
 
+impl Names<'_> {
+    /// The CronJob of `diyadm expire`, its ServiceAccount and its RoleBindings.
+    pub fn expire(&self) -> String {
+        format!("{}-expire", self.service)
+    }
+
+    /// The ClusterRoles of that ServiceAccount: the rights on workloads, which are given in some
+    /// namespaces or in all, and the rights that are needed in the whole cluster.
+    pub fn expire_roles(&self) -> [String; 2] {
+        let of_cluster = format!("{}-{}", self.expire(), self.namespace);
+        [format!("{of_cluster}:workloads"), of_cluster]
+    }
+}
+
 /// Verbs on resources of one API group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -71,7 +85,8 @@ pub struct Rights {
 
 const WATCHED: [&str; 4] = ["get", "list", "watch", "patch"];
 const OWNED: [&str; 3] = ["get", "patch", "delete"];
-const RBAC: &str = "rbac.authorization.k8s.io";
+/// The API group of roles.
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 const REGISTRATION: &str = "admissionregistration.k8s.io";
 const CONFIGURATIONS: &str = "mutatingwebhookconfigurations";
 const POLICIES: [&str; 2] = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
@@ -131,9 +146,7 @@ fn installer(names: &Names<'_>) -> Rights {
     let any = Rule::any;
     let rules = format!("{service}-rules");
     // The objects of `render --expire`, which `uninstall` deletes.
-    let expire = format!("{service}-expire");
-    let of_cluster = format!("{expire}-{namespace}");
-    let in_namespaces = format!("{of_cluster}:workloads");
+    let (expire, [in_namespaces, of_cluster]) = (names.expire(), names.expire_roles());
     let removed = &["get", "delete"];
     // `uninstall --restore` restores.
     let mut namespaced = workloads();

@@ -5,7 +5,12 @@ use std::{convert::Infallible, time::Duration};
 use anyhow::{Context, Result};
 use tokio::time::{sleep, timeout};
 
-use super::{pods::Pick, reach::Agent, session::Session, table::span};
+use super::{
+    pods::Pick,
+    reach::Agent,
+    session::Session,
+    table::{lease_of, span},
+};
 use crate::{
     exit::{Failure, Topic},
     kubernetes::UNKNOWN_USER,
@@ -167,19 +172,20 @@ impl Session<'_> {
             Some((pick, app)) => (pick.clone(), Some(app)),
             None => (self.pick().await?, None),
         };
-        // In a live container, nobody has a lease, and nothing is to be started for it.
+        // A live container has no leases, and no agent is started for it.
         if app.is_none() && pick.live.is_some() {
             return Ok(None);
         }
         let agent = self.existing_agent(&pick).await?;
         let apps = agent.context("there is no agent")?.apps().await.context("no answer")?;
-        let is_meant = |lease: &&Lease| app.is_none_or(|app| lease.apps.iter().any(|a| a == app));
         let ending = |lease: &Lease| {
             let left = Duration::from_millis(lease.left_ms?);
             Some(Ending { apps: lease.apps.join(", "), left })
         };
-        let leases = apps.leases.iter().filter(is_meant).filter_map(ending);
-        Ok(leases.min_by_key(|ending| ending.left))
+        Ok(match app {
+            Some(app) => lease_of(&apps.leases, app).and_then(ending),
+            None => apps.leases.iter().filter_map(ending).min_by_key(|ending| ending.left),
+        })
     }
 }
 

@@ -378,6 +378,6 @@ mod tests {
         }
         assert!(state.kept.is_empty(), "who holds a key down does not mean it for ever");
         b"rrrlll".iter().for_each(|key| state.keep(*key));
-        assert_eq!(state.kept, b"rl", "held down, it is meant once");
+        assert_eq!(state.kept, b"rl", "a held key is kept once");
     }
 }

@@ -22,10 +22,15 @@ pub fn exists(error: &Error) -> bool {
 
 /// The fields of another manager that made an apply fail.
 pub fn conflicts(error: &Error) -> Vec<&str> {
-    status(error).filter(|s| is_conflict(s)).into_iter().flat_map(causes).collect()
+    status(error).filter(|s| is_apply_conflict(s)).into_iter().flat_map(causes).collect()
 }
 
-fn is_conflict(status: &Status) -> bool {
+/// Whether it is 409: the object has another version or uid, or exists already.
+pub fn is_conflict(error: &Error) -> bool {
+    status(error).is_some_and(|status| status.code == 409)
+}
+
+fn is_apply_conflict(status: &Status) -> bool {
     status.code == 409 && status.reason == "Conflict"
 }
 
@@ -51,7 +56,7 @@ pub(super) fn whose(error: Error, target: ObjectRef<'_>) -> Error {
                 kind.resource()
             );
             let status = failure.cause.as_ref().and_then(|cause| cause.downcast_ref::<Status>());
-            let owned = status.is_some_and(|s| is_conflict(s) && causes(s).next().is_some());
+            let owned = status.is_some_and(|s| is_apply_conflict(s) && causes(s).next().is_some());
             if owned { Failure { hint, ..failure }.into() } else { failure.into() }
         }
         Err(error) => error,
@@ -221,7 +226,7 @@ pub(super) fn request(error: &kube::Error, server: &str) -> Error {
                 "Ask for this right; `kubectl auth can-i --list` shows the rights that you have.",
             ),
         },
-        409 if is_conflict(status) => Failure::no(
+        409 if is_apply_conflict(status) => Failure::no(
             Topic::ChangedMeanwhile,
             format!("Another client changed it (409): {message}."),
             "Check it with `kubectl get`, then run the command again.",

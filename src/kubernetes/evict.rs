@@ -43,7 +43,7 @@ impl Cluster {
 /// Treats 404, and 409 for a different uid, as deleted.
 fn gone(sent: Result<Value>) -> Result<()> {
     match error::absent(sent) {
-        Err(error) if error::status(&error).is_some_and(|status| status.code == 409) => Ok(()),
+        Err(error) if error::is_conflict(&error) => Ok(()),
         sent => sent.map(drop),
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn delete(
 ) -> OperationResult {
     let outcome = match try_delete(operation, options, pods, &mut found).await {
         Ok(CopyState::Extended) => extended(operation, &found),
-        Ok(CopyState::Deleted | CopyState::ToDelete) => match wait(operation, &found).await {
+        Ok(_) => match wait(operation, &found).await {
             Ok(()) => WorkloadOutcome::Changed,
             Err(error) => WorkloadOutcome::NotReady(error),
         },
@@ -132,12 +132,7 @@ async fn delete_now(
         match operation.cluster.delete_exactly(found.kind, &found.object).await {
             Ok(()) => return Ok(CopyState::Deleted),
             // Its status changes while its applications stop.
-            Err(error)
-                if error::status(&error).is_some_and(|status| status.code == 409)
-                    && tries < TRIES =>
-            {
-                tries += 1;
-            }
+            Err(error) if error::is_conflict(&error) && tries < TRIES => tries += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(PAUSE).await;

@@ -114,8 +114,9 @@ async fn delete_idle(
     loop {
         let deleted = operation.cluster.delete_exactly(kind, &revision).await;
         let Err(error) = deleted else { return Ok(()) };
-        let is_conflict = error::status(&error).is_some_and(|status| status.code == 409);
-        let Some(pause) = pauses.next().filter(|_| is_conflict) else { return Err(error) };
+        let Some(pause) = pauses.next().filter(|_| error::is_conflict(&error)) else {
+            return Err(error);
+        };
         tokio::time::sleep(pause).await;
         let name = revision["metadata"]["name"].as_str().unwrap_or_default();
         match operation.cluster.get(kind, &found.namespace, name).await? {

@@ -72,7 +72,7 @@ pub(crate) fn raise_open_file_limit(_wanted: u64) -> io::Result<()> {
 /// There is no limit of a file's size.
 pub(crate) fn survive_file_limits() {}
 
-/// The webhook's server is meant for Linux; here it is for local tests, with keys of its own.
+/// The webhook's server runs on Linux; on Windows it is for local tests, with keys of its own.
 ///
 /// # Errors
 /// Never.

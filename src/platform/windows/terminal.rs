@@ -106,7 +106,7 @@ impl Drop for Tty {
     }
 }
 
-/// The next key; `None` if the terminal is gone, or nobody waits any more.
+/// The next key; `None` if the terminal is gone, or the reader was stopped.
 fn next_key(is_stopped: &AtomicBool) -> Option<KeyEvent> {
     loop {
         let is_there = event::poll(MOMENT).ok()?;

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 
 use super::Settings;
 use crate::{
-    roles::{self, Audience, Names, Rights},
+    roles::{self, Audience, Names, RBAC, Rights},
     workload::{DISABLED, LABEL},
 };
 
 /// Maximum length of a CronJob's name: the names of its Jobs are longer.
 const LONGEST: usize = 52;
-const GROUP: &str = "rbac.authorization.k8s.io";
 /// The argument that names the namespaces, before their names.
 const NAMESPACES: &str = "--namespaces=";
 const ALL_NAMESPACES: &str = "--all-namespaces";
@@ -77,9 +76,8 @@ pub fn expire(settings: &Settings, name: &str, schedule: &str, scope: &ExpireSco
 pub fn expire_rights(names: &Names<'_>, name: &str, scope: &ExpireScope) -> Vec<Value> {
     let &Names { namespace, service, .. } = names;
     let labels = json!({ "app": service });
-    let version = format!("{GROUP}/v1");
-    let of_cluster = format!("{name}-{namespace}");
-    let in_namespaces = format!("{of_cluster}:workloads");
+    let version = format!("{RBAC}/v1");
+    let [in_namespaces, of_cluster] = names.expire_roles();
     let role = |name: &str, rules: Vec<Value>| {
         json!({
             "apiVersion": version, "kind": "ClusterRole",
@@ -90,7 +88,7 @@ pub fn expire_rights(names: &Names<'_>, name: &str, scope: &ExpireScope) -> Vec<
     let binding = |kind: &str, metadata: Value, role: &str| {
         json!({
             "apiVersion": version, "kind": kind, "metadata": metadata,
-            "roleRef": { "apiGroup": GROUP, "kind": "ClusterRole", "name": role },
+            "roleRef": { "apiGroup": RBAC, "kind": "ClusterRole", "name": role },
             "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": namespace }],
         })
     };

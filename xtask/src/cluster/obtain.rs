@@ -39,8 +39,8 @@ const PACKAGES: [(&str, &[&str]); 7] = [
     ("docker-registry", &["usr/bin/docker-registry"]),
     ("mandoc", &["usr/bin/mandoc"]),
 ];
-/// Shells, which need files beside their program: the packages, and the command that starts the
-/// shell from the folder `$root` that they are unpacked in.
+/// Shells, which need more files than their program: the packages, and the command that starts the
+/// shell from the folder `$root` into which they are unpacked.
 const SHELLS: [(&str, &[&str], &str); 2] = [
     (
         "zsh",
