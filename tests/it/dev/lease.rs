@@ -1,9 +1,10 @@
 //! Two people and one container, by the names that they have for the API server.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader, Read as _},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read as _},
     process::{Command, Stdio},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -164,21 +165,31 @@ fn end_of_a_lease_is_announced_and_restores_an_expired_workload() {
 
     // So does each other terminal, also if only the workload ends.
     run(&["empty", "--for", "10m", "--wait=false"]).code(0);
-    let warning = "deployment/shop will be restored in 9m";
+    let warned = |name: &str| {
+        let shown = || String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap()).into_owned();
+        let warning = "deploy/shop will be restored in 9m";
+        let line = || {
+            shown().split_inclusive('\n').find(|line| line.contains(warning)).map(ToOwned::to_owned)
+        };
+        wait_for(&format!("{name} warns"), line, |line| {
+            line.as_ref().is_some_and(|line| line.ends_with('\n'))
+        })
+        .unwrap()
+    };
+    let output = |name: &str| File::create(folder.join(name)).unwrap();
     let mut forward = node.program(folder);
     forward.args(["forward", "-n", name, "deploy/shop", ":80"]);
-    let forward = forward.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let forward = forward.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output("forward"));
     let mut forward = forward.spawn().unwrap();
-    let lines = BufReader::new(forward.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!({ lines }.any(|line| line.contains(warning)));
+    warned("forward");
     forward.kill().unwrap();
     forward.wait().unwrap();
     let mut shell = node.program(folder);
-    let (mut shell, terminal) = on_terminal(shell.args(words(&["shell"])));
+    let (mut shell, mut terminal) = on_terminal(shell.args(words(&["shell"])));
+    let mut shown = output("shell");
+    thread::spawn(move || io::copy(&mut terminal, &mut shown));
     // The cursor is put where the line begins, since the terminal itself does not.
-    let mut lines = BufReader::new(terminal).split(b'\n').map(Result::unwrap);
-    let line = lines.find(|line| String::from_utf8_lossy(line).contains(warning)).unwrap();
-    assert_eq!(line.last(), Some(&b'\r'));
+    assert!(warned("shell").ends_with("\r\n"));
     shell.kill().unwrap();
     shell.wait().unwrap();
 

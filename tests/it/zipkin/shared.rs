@@ -179,7 +179,8 @@ pub(super) fn two_developers_share_zipkin(node: &Node, label: &str) {
     wait_until("the API server knows of the label", || !is_emptied());
     // The workload expires, and ends together with his next lease.
     ann.diyadm(&["empty", "--stand-in", "--for", "1ms"]).code(0);
-    ben.diyadm(&["run", "--for", "1s", "--", "sleep", "1000"])
+    // The stand-in has to end before the lease does.
+    ben.diyadm(&["run", "--for", "20s", "--", "sleep", "1000"])
         .code(143)
         .stderr_has("its lease ended")
         .stderr_has("deployment/web restored");
