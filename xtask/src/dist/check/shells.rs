@@ -46,7 +46,7 @@ const PROBES: [(&str, &[&str], &str, &str); 4] = [
 ];
 
 /// Each completion in its shell: of a command, and of a namespace of the cluster in this folder.
-/// `tests/it/completion.rs` tries more.
+/// `tests/it/dev/completion.rs` tries more.
 pub(super) fn completions(unpacked: &Path, cluster: Option<&Path>) -> Result<Untried> {
     let mut lines = vec![("diyadm unin".to_owned(), "uninstall")];
     lines.extend(cluster.map(|cluster| {
